@@ -1,0 +1,113 @@
+// What an operation sees and changes: cached blocks under held locks, and its own transaction on top.
+//
+// An operation is a plain function Result<…> f(View&, …). When it misses a block or a lock, the view notes it among its
+// needs and returns the error Errc::needed, which the operation passes up at once. Whoever runs it fetches the needs
+// and runs it again from its start with a fresh view. Nothing outside the view is changed by an operation.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "base/error.hh"
+#include "base/time.hh"
+#include "clusterfs/core/block.hh"
+#include "clusterfs/format/block_header.hh"
+
+namespace clusterfs {
+
+struct Superblock;  // format/superblock.hh
+
+// A block that has to be read from the device before the operation can go on.
+struct BlockNeed {
+    BlockNumber number = 0;
+    LockName covered_by;
+    BlockType type = BlockType::inode;  // what it must turn out to be
+    auto operator<=>(const BlockNeed&) const = default;
+};
+
+struct LockNeed {
+    LockName name;
+    LockMode mode = LockMode::shared;
+    auto operator<=>(const LockNeed&) const = default;
+};
+
+struct Needs {
+    std::set<BlockNeed> blocks;
+    std::map<LockName, LockMode> locks;  // the strongest mode asked for
+    bool journal_space = false;          // the journal is too full for one more operation that changes something
+    bool empty() const { return blocks.empty() && locks.empty() && !journal_space; }
+};
+
+// What a view stands on: a mounted filesystem (core/mount), or a whole device to itself (mkfs, fsck, debugfs, tests).
+class ViewSource {
+  public:
+    virtual ~ViewSource() = default;
+
+    virtual const Superblock& superblock() const = 0;
+    // The newest image of a cached block, or null. What it returns has passed the checks of format/block_header.hh.
+    virtual BlockHandle cached_block(BlockNumber number) const = 0;
+    virtual LockMode held(const LockName& name) const = 0;
+    // This node's slot: its allocation groups are preferred, its orphan directory is used.
+    virtual std::uint32_t slot() const = 0;
+    // Blocks freed by transactions that are not durable yet: not to be handed out (README, invariant 6).
+    virtual bool freed_recently(BlockNumber number) const = 0;
+    virtual bool journal_has_space() const = 0;
+};
+
+// One operation's changes. Applied as a whole or dropped.
+struct Transaction {
+    struct Change {
+        std::shared_ptr<Block> block;
+        LockName covered_by;
+    };
+    std::map<BlockNumber, Change> blocks;
+    std::vector<std::pair<BlockNumber, std::uint32_t>> freed;  // first block, count: reusable once durable
+    std::set<LockName> pinned;                                 // locks that stay until Mount::unpin()
+    bool empty() const { return blocks.empty() && freed.empty(); }
+};
+
+class View {
+  public:
+    View(const ViewSource& source, base::WallTime now) : source_(source), now_(now) {}
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+
+    // Succeeds if the lock is held in that mode or a stronger one; else notes the need.
+    [[nodiscard]] base::Result<void> lock(const LockName& name, LockMode mode);
+    // Several at once, so that one run names them all: prefer this to lock() after lock().
+    [[nodiscard]] base::Result<void> lock(std::initializer_list<LockNeed> all);
+
+    // The block as this operation sees it. The lock that covers it must be held (ensure). `type` is checked: a block
+    // of another type is Errc::corrupted with the numbers in the detail. Valid until the view dies or modifies it.
+    [[nodiscard]] base::Result<const Block*> block(BlockNumber number, const LockName& covered_by, BlockType type);
+    // The same for changing: the first call copies the block into the transaction. Needs the exclusive lock.
+    [[nodiscard]] base::Result<Block*> modify(BlockNumber number, const LockName& covered_by, BlockType type);
+    // A metadata block that was just allocated: zeroed, header filled in (type, number, owner), never read.
+    [[nodiscard]] base::Result<Block*> create(BlockNumber number, const LockName& covered_by, BlockType type,
+                                              InodeNumber owner);
+    // Notes that an allocated range was freed; the map change itself is the allocator's.
+    void note_freed(BlockNumber first, std::uint32_t count) { transaction_.freed.emplace_back(first, count); }
+    // Keeps a held lock from being given away after this operation is done, until Mount::unpin().
+    void pin(const LockName& name) { transaction_.pinned.insert(name); }
+    // To be called first by every operation that will change something: waits for room in the journal.
+    [[nodiscard]] base::Result<void> will_change();
+
+    const ViewSource& source() const { return source_; }
+    const Superblock& superblock() const { return source_.superblock(); }
+    base::WallTime now() const { return now_; }
+
+    const Needs& needs() const { return needs_; }
+    Transaction& transaction() { return transaction_; }
+
+  private:
+    const ViewSource& source_;
+    base::WallTime now_;
+    Needs needs_;
+    Transaction transaction_;
+    // Keeps alive what block() handed out.
+    std::map<BlockNumber, BlockHandle> seen_;
+};
+
+}  // namespace clusterfs
