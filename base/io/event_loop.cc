@@ -1,5 +1,7 @@
 #include "base/io/event_loop.hh"
 
+#include <fcntl.h>
+
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -9,6 +11,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <thread>
+
+#include "base/ensure.hh"
 
 namespace base {
 namespace asio = boost::asio;
@@ -45,13 +49,19 @@ class WatchRegistration : public EventLoop::Registration {
     }
     ~WatchRegistration() override {
         shared_->ended = true;
-        shared_->descriptor.release();  // the owner closes it
+        shared_->descriptor.close();
     }
 
   private:
     struct Shared {
         Shared(asio::io_context& context, int raw, Wait how, std::function<void()> callback)
-            : descriptor(context, raw), wait(how), ready(std::move(callback)) {}
+            : descriptor(context, duplicate(raw)), wait(how), ready(std::move(callback)) {}
+        // epoll takes a descriptor once only: reading and writing are watched on duplicates.
+        static int duplicate(int raw) {
+            const int copy = ::fcntl(raw, F_DUPFD_CLOEXEC, 0);
+            ensure(copy >= 0, "no file descriptor left to watch with");
+            return copy;
+        }
         static void arm(const std::shared_ptr<Shared>& shared) {
             shared->descriptor.async_wait(shared->wait, [shared](boost::system::error_code ec) {
                 if (ec || shared->ended) return;
