@@ -8,8 +8,9 @@ endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
                     -Wcast-align -Wimplicit-fallthrough -Wnull-dereference -fno-omit-frame-pointer)
-# g++ 12 reports these two in inlined library code that is sound.
-add_compile_options(-Wno-maybe-uninitialized -Wno-null-dereference)
+# g++ 12 reports these in inlined library code that is sound.
+add_compile_options(-Wno-maybe-uninitialized -Wno-null-dereference -Wno-stringop-overflow -Wno-stringop-overread
+                    -Wno-array-bounds -Wno-restrict)
 add_compile_definitions(_FILE_OFFSET_BITS=64)
 include_directories(${CMAKE_SOURCE_DIR})
 
