@@ -1,0 +1,110 @@
+"""What all acceptance checks use."""
+import os
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+INSIDE = os.path.join(ROOT, 'tests/integration/acceptance/inside')
+sys.path.insert(0, os.path.join(ROOT, 'tools'))
+
+from labkit.client import LabClient, LabError, boot_seconds  # noqa: E402
+
+NODES = ('a', 'b')
+
+
+class Broken(Exception):
+    """A promise was not kept; the text says which and what was seen."""
+
+
+def expect(holds, what):
+    if not holds:
+        raise Broken(what)
+
+
+def inside(name):
+    return os.path.join(INSIDE, name)
+
+
+def other(node):
+    return 'b' if node == 'a' else 'a'
+
+
+def start_inside(lab, node, name, *arguments, **options):
+    """A python program of inside/ in a node."""
+    options.setdefault('stderr', subprocess.PIPE)
+    return lab.popen(node, '/usr/bin/python3', inside(name), *arguments, **options)
+
+
+def finish(process, what, timeout=600):
+    """Waits for a program; its output. Anything but exit status 0 breaks the check."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise Broken(f'{what} did not end within {timeout} s')
+    expect(process.returncode == 0, f'{what}: exit status {process.returncode}: {(err or "")[-2000:]}')
+    return out
+
+
+def fresh_directory(lab, name):
+    """Makes a directory on the filesystem; its path, the same in both nodes."""
+    path = os.path.join(lab.mountpoint('a'), name)
+    lab.run('a', 'rm', '-rf', path)
+    lab.run('a', 'mkdir', path)
+    return path
+
+
+def same_listing(lab, path):
+    """Both nodes see the same tree, to the byte; how many names."""
+    views = [lab.output(node, '/usr/bin/python3', inside('listing.py'), path) for node in NODES]
+    if views[0] != views[1]:
+        ours, theirs = (set(view.splitlines()) for view in views)
+        raise Broken(f'the nodes disagree on {path}: a only {sorted(ours - theirs)[:5]}, b only {sorted(theirs - ours)[:5]}')
+    return len(views[0].splitlines())
+
+
+def unmount_both(lab):
+    for node in NODES:
+        lab.run(node, 'umount', lab.mountpoint(node), timeout=60)
+        until = time.monotonic() + 30
+        while lab.run(node, 'mountpoint', '-q', lab.mountpoint(node), check=False).returncode == 0:
+            expect(time.monotonic() < until, f'{node} is still mounted after umount')
+            time.sleep(0.1)
+
+
+def mount_both(lab):
+    for node in NODES:
+        lab.run(node, 'mount', '-t', 'cfs', 'r0', lab.mountpoint(node), timeout=60)
+
+
+def check_filesystem(lab):
+    """fsck.cfs -f -n on the unmounted filesystem, from both replicas; clean or broken."""
+    for node in NODES:
+        done = lab.run(node, 'fsck.cfs', '-f', '-n', 'r0', check=False, timeout=300)
+        expect(done.returncode == 0, f'fsck.cfs on {node}: exit status {done.returncode}: {done.stdout[-3000:]}{done.stderr[-500:]}')
+
+
+def compare_replicas(lab):
+    """The two backing disks hold the same bytes up to the metadata at their ends; how many bytes."""
+    size = data_size(lab)
+    chunk = 4 * 1024 * 1024
+    files = [open(lab.disk(node), 'rb') for node in NODES]
+    try:
+        for offset in range(0, size, chunk):
+            length = min(chunk, size - offset)
+            one, two = (file.read(length) for file in files)
+            if one != two:
+                first = next(i for i in range(length) if one[i] != two[i])
+                raise Broken(f'the replicas differ at byte {offset + first}')
+    finally:
+        for file in files:
+            file.close()
+    return size
+
+
+def data_size(lab):
+    """Bytes of r0 that clients see."""
+    uri = lab.device('a')
+    return int(lab.output('a', 'nbdinfo', '--size', uri).strip())

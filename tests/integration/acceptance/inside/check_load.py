@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""Reads what load.py was promised (its output on our standard input, the node's name in front of each line) and looks
+whether all of it is there. Prints what is missing; exit status 1 if anything is."""
+import os
+import sys
+
+
+def lines_of(directory):
+    """The numbers per node of the whole lines of the shared log; torn lines end the check."""
+    found = {}
+    with open(os.path.join(directory, 'shared-log'), 'rb') as file:
+        text = file.read()
+    for line in text.split(b'\n')[:-1]:
+        words = line.split(b' ')
+        if len(words) != 4 or words[3] != b'end' or len(words[2]) != int(words[1]) % 90:
+            print('torn line', line[:80])
+            sys.exit(1)
+        found.setdefault(words[0].decode(), set()).add(int(words[1]))
+    return found
+
+
+def right_file(path, number):
+    try:
+        with open(path, 'rb') as file:
+            text = file.read()
+    except FileNotFoundError:
+        return False
+    head = f'{number} '.encode()
+    return text.startswith(head) and not text[len(head):].strip(b'y')
+
+
+def main():
+    directory = sys.argv[1]
+    lines = lines_of(directory)
+    missing, checked = [], 0
+    slots, kept = {}, set()
+    promised = [line.split() for line in sys.stdin]
+    for node, kind, *numbers in promised:
+        if kind == 'kept':
+            kept.add((node, numbers[0]))
+        if kind == 'slot':
+            slots[node, int(numbers[0])] = int(numbers[1])
+    for node, kind, *numbers in promised:
+        checked += 1
+        number = int(numbers[0])
+        if kind == 'line' and number not in lines.get(node, ()):
+            missing.append((node, kind, number))
+        names = [f'kept-{number:06d}'] if (node, numbers[0]) in kept else [f'new-{number:06d}', f'kept-{number:06d}']
+        paths = [os.path.join(directory, node, name) for name in names]
+        if kind in ('file', 'kept') and not any(right_file(path, number) for path in paths):
+            missing.append((node, kind, number))
+    for (node, slot), number in slots.items():
+        with open(os.path.join(directory, node, 'big'), 'rb') as file:
+            file.seek(slot * 8192)
+            # A later write to the slot may have reached the disk although nobody was told.
+            first = int.from_bytes(file.read(8), 'little')
+        if first not in (number, number + 64):
+            missing.append((node, 'slot', slot, number, first))
+    for what in missing[:20]:
+        print('missing', *what)
+    print(f'{checked} promises checked, {len(missing)} broken')
+    sys.exit(1 if missing or not checked else 0)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,120 @@
+"""The power of a is cut at a random moment of a mixed load, again and again: b goes on; everything that was fsynced is
+there; a comes back, resyncs only what changed, mounts; fsck is clean and the replicas are identical."""
+import os
+import random
+import subprocess
+import tempfile
+import threading
+import time
+
+from .common import (NODES, Broken, boot_seconds, check_filesystem, compare_replicas, expect, fresh_directory, inside,
+                     mount_both, start_inside, unmount_both)
+
+
+class Load:
+    """The load in one node and every promise it was given."""
+
+    def __init__(self, lab, node, directory, first):
+        self.node = node
+        self.process = start_inside(lab, node, 'load.py', f'{directory}/{node}', node, first, stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE)
+        self.promises = []  # (seconds since boot, text)
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            words = line.split()
+            if line.endswith('\n') and len(words) >= 3:
+                self.promises.append((float(words[-1]), ' '.join(words[:-1])))
+
+    def stop(self, expect_success):
+        self.process.stdin.close()
+        self.process.stdin = None
+        status = self.process.wait(timeout=120)
+        self.reader.join()
+        errors = self.process.stderr.read()
+        expect(status == 0 or not expect_success, f'the load on {self.node}: exit status {status}: {errors[-1500:]}')
+
+
+def wait_until_writing(load, count):
+    until = time.monotonic() + 60
+    while len(load.promises) < count:
+        expect(load.process.poll() is None, f'the load on {load.node} ended: {load.process.stderr.read()[-1500:]}' if load.process.poll() is not None else '')
+        expect(time.monotonic() < until, f'the load on {load.node} makes no progress')
+        time.sleep(0.02)
+
+
+def first_write_after(load, moment):
+    """When the survivor's first write that began after `moment` was durable; waits for it. A write that was under way
+    when the power went may still be answered a moment later."""
+    until = time.monotonic() + 60
+    while True:
+        after = [when for when, _ in load.promises if when > moment]
+        # A gap of at least 0.3 s is the freeze.
+        times = [moment] + after
+        for earlier, later in zip(times, times[1:]):
+            if later - earlier > 0.3:
+                return later
+        expect(time.monotonic() < until, f'b has not written for a minute after the power of a was cut ({len(after)} answers)')
+        time.sleep(0.02)
+
+
+def fenced_at(lab, after):
+    """When b's fencing asked and when it was certain, in seconds since boot, from its history."""
+    import json
+    text = lab.output('b', 'cfs-fence', 'history', '--json')
+    entries = json.loads(text)
+    entries = entries.get('history', entries) if isinstance(entries, dict) else entries
+    return entries[-1] if entries else None
+
+
+def one_cut(lab, directory, round_number, chooser, all_promises):
+    first = round_number * 100000
+    loads = {node: Load(lab, node, directory, first) for node in NODES}
+    try:
+        for load in loads.values():
+            wait_until_writing(load, 30)
+        time.sleep(chooser.uniform(0.2, 3.0))
+        moment = boot_seconds()
+        lab.verb('crash', 'a')
+        again = first_write_after(loads['b'], moment)
+        time.sleep(0.5)
+        loads['b'].stop(expect_success=True)
+        loads['a'].stop(expect_success=False)
+    finally:
+        for load in loads.values():
+            if load.process.poll() is None:
+                load.process.kill()
+                load.process.wait()
+    for node, load in loads.items():
+        all_promises += [(node, text) for _, text in load.promises]
+    return again - moment
+
+
+def check_promises(lab, node, directory, promises):
+    text = ''.join(f'{owner} {what}\n' for owner, what in promises)
+    done = lab.run(node, '/usr/bin/python3', inside('check_load.py'), directory, input=text, check=False, timeout=300)
+    expect(done.returncode == 0, f'on {node}: {done.stdout[-1500:]}{done.stderr[-500:]}')
+    return done.stdout.strip().splitlines()[-1]
+
+
+def check(lab, options):
+    chooser = random.Random(options.seed)
+    directory = fresh_directory(lab, 'power-cuts')
+    promises, seconds = [], []
+    for round_number in range(1, options.cuts + 1):
+        seconds.append(one_cut(lab, directory, round_number, chooser, promises))
+        checked = check_promises(lab, 'b', directory, promises)
+        history = fenced_at(lab, 0)
+        lab.verb('power', 'a', 'on')
+        lab.wait_healthy(90)
+        check_promises(lab, 'a', directory, promises)
+        unmount_both(lab)
+        check_filesystem(lab)
+        compare_replicas(lab)
+        mount_both(lab)
+        print(f'   cut {round_number}: b wrote again after {seconds[-1]:.2f} s; {checked}; fence {history}; fsck clean, replicas equal', flush=True)
+    seconds.sort()
+    return (f'{options.cuts} cuts, {len(promises)} promises kept; from cut to b\'s first new write '
+            f'{seconds[0]:.2f} to {seconds[-1]:.2f} s, median {seconds[len(seconds) // 2]:.2f} s')
