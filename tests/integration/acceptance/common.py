@@ -8,7 +8,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 INSIDE = os.path.join(ROOT, 'tests/integration/acceptance/inside')
 sys.path.insert(0, os.path.join(ROOT, 'tools'))
 
-from labkit.client import LabClient, LabError, boot_seconds  # noqa: E402
+from demokit.replicas import differing_byte  # noqa: E402
+from demokit.lab_client import LabClient, LabError, boot_seconds  # noqa: E402
 
 NODES = ('a', 'b')
 
@@ -89,18 +90,8 @@ def check_filesystem(lab):
 def compare_replicas(lab):
     """The two backing disks hold the same bytes up to the metadata at their ends; how many bytes."""
     size = data_size(lab)
-    chunk = 4 * 1024 * 1024
-    files = [open(lab.disk(node), 'rb') for node in NODES]
-    try:
-        for offset in range(0, size, chunk):
-            length = min(chunk, size - offset)
-            one, two = (file.read(length) for file in files)
-            if one != two:
-                first = next(i for i in range(length) if one[i] != two[i])
-                raise Broken(f'the replicas differ at byte {offset + first}')
-    finally:
-        for file in files:
-            file.close()
+    first = differing_byte(lab.disk('a'), lab.disk('b'), size)
+    expect(first is None, f'the replicas differ at byte {first}')
     return size
 
 
