@@ -1,103 +1,77 @@
-"""Outside: talks to the world of a lab and runs programs inside its nodes."""
-import array
+"""Runs tools/lab's verbs for programs: the tests and the demo see the lab only through its command line."""
 import json
 import os
-import socket
 import subprocess
+import time
 
-from labkit import processes
-from labkit.layout import BMC_USER, LabError, NODE_VIEW
-
-
-class Client:
-    def __init__(self, lab):
-        self.lab = lab
-
-    def call(self, command, **arguments):
-        return self._exchange(command, **arguments)[0]
-
-    def _exchange(self, command, **arguments):
-        folder = os.open(self.lab.directory, os.O_PATH | os.O_DIRECTORY)
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(f"/proc/self/fd/{folder}/world.sock")
-                connection.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
-                data, descriptors = _receive(connection)
-        except (FileNotFoundError, ConnectionError):
-            self.lab.settings   # says it better if there is no lab at all
-            raise LabError(f"the lab in {self.lab.directory} is not running (tools/lab down, then up)") from None
-        finally:
-            os.close(folder)
-        reply = json.loads(data)
-        if "error" in reply:
-            raise LabError(reply["error"])
-        return reply, descriptors
-
-    def is_running(self):
-        try:
-            self.call("ping")
-            return True
-        except LabError:
-            return False
-
-    def node_pid(self, node):
-        """Process id, on this side, of the node's init; None while the node has no power."""
-        reply, descriptors = self._exchange("open", node=node)
-        try:
-            if not reply["ok"]:
-                return None
-            with open(f"/proc/self/fdinfo/{descriptors[0]}", encoding="ascii") as file:
-                fields = dict(line.split(":", 1) for line in file)
-            pid = int(fields["Pid"])
-            return pid if pid > 0 else None
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-    def enter(self, node, command, directory="/"):
-        """The command line and environment that run `command` inside the node."""
-        pid = self.node_pid(node)
-        if pid is None:
-            raise LabError(f"node {node} has no power")
-        step_in = 'cd "$0" 2>/dev/null || cd /; exec "$@"'
-        line = ["nsenter", "-t", str(pid), "-m", "-u", "-i", "-n", "-p", "--", "sh", "-c", step_in, directory, *command]
-        environment = dict(os.environ, CFS_LAB_OF=self.lab.directory)
-        environment["PATH"] = f"{NODE_VIEW}/bin:" + environment.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
-        return line, environment
-
-    def run(self, node, command, timeout=10):
-        """Runs a command inside a node: (exit status or None, output, errors). None: no answer in time."""
-        line, environment = self.enter(node, command)
-        process = subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True, start_new_session=True)
-        try:
-            output, errors = process.communicate(timeout=timeout)
-            return process.returncode, output, errors
-        except subprocess.TimeoutExpired:
-            process.kill()      # not waited for: what hangs in a frozen filesystem does not die now
-            return None, "", f"no answer in {timeout} s"
-
-    def ipmi(self, node, *arguments, timeout=30):
-        pid, _ = processes.recorded_world(self.lab)
-        if pid is None:
-            raise LabError(f"the lab in {self.lab.directory} is not running")
-        line = ["nsenter", "-t", str(pid), "-n", "--", "ipmitool", "-I", "lanplus", "-H", self.lab.bmc_address(node),
-                "-U", BMC_USER, "-f", self.lab.path(node, "etc", "cfs", f"bmc-{node}.password"), "-C", "3", *arguments]
-        try:
-            return subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise LabError(f"the BMC of node {node} does not answer in {timeout} s") from None
+LAB = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'lab')
 
 
-def _receive(connection):
-    data, descriptors = b"", array.array("i")
-    size = descriptors.itemsize
-    while not data.endswith(b"\n"):
-        part, extra, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(4 * size))
-        if not part:
-            raise ConnectionResetError("the world ended")
-        data += part
-        for level, kind, content in extra:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(content[:len(content) - len(content) % size])
-    return data, list(descriptors)
+class LabError(Exception):
+    """A verb failed; carries what it said."""
+
+
+class LabClient:
+    """One lab in one directory."""
+
+    def __init__(self, directory):
+        self.directory = os.path.abspath(directory)
+
+    def verb(self, *words, timeout=180, check=True):
+        """Runs `tools/lab WORDS… --dir DIR`; its standard output."""
+        command = [LAB, words[0], '--dir', self.directory, *words[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise LabError(f'{" ".join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}')
+        return done.stdout
+
+    def up(self, *options, timeout=300):
+        self.verb('up', *options, timeout=timeout)
+
+    def down(self):
+        self.verb('down')
+
+    def command(self, node, *words):
+        """The argument list that runs WORDS inside a node."""
+        return [LAB, 'exec', node, '--dir', self.directory, '--', *map(str, words)]
+
+    def popen(self, node, *words, **options):
+        options.setdefault('text', True)
+        return subprocess.Popen(self.command(node, *words), **options)
+
+    def run(self, node, *words, timeout=300, check=True, **options):
+        """Runs WORDS inside a node to their end; the completed process, with its output as text."""
+        options.setdefault('capture_output', True)
+        done = subprocess.run(self.command(node, *words), text=True, timeout=timeout, check=False, **options)
+        if check and done.returncode != 0:
+            raise LabError(f'on {node}: {" ".join(map(str, words))}: exit status {done.returncode}\n'
+                           f'{done.stdout or ""}{done.stderr or ""}')
+        return done
+
+    def output(self, node, *words, **options):
+        return self.run(node, *words, **options).stdout
+
+    def mountpoint(self, node):
+        return self.verb('mountpoint', node).strip()
+
+    def device(self, node):
+        return self.verb('device', node).strip()
+
+    def status(self):
+        return json.loads(self.verb('status', '--json', timeout=30))
+
+    def wait_healthy(self, seconds=60):
+        self.verb('wait', 'healthy', '--timeout', str(seconds), timeout=seconds + 30)
+
+    def device_status(self, node):
+        """blockrepadm's own report of r0."""
+        return json.loads(self.output(node, 'blockrepadm', 'status', 'r0', '--json', timeout=20))
+
+    def disk(self, node):
+        """The file on this machine that is the node's backing disk."""
+        return os.path.join(self.directory, node, 'disk.img')
+
+
+def boot_seconds():
+    """The clock that this machine and all nodes share."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
