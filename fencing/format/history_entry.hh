@@ -18,15 +18,15 @@ enum class Outcome : std::uint8_t {
 
 struct HistoryEntry {
     base::NodeId victim;
-    base::NodeId executor;    // who ran the agents, or where the person typed
-    base::WallTime finished;  // of the executor's clock; with the executor it names the entry
-    base::Duration duration;  // from the start of the agents to the verdict
+    base::NodeId executor;      // who ran the agents, or where the person typed
+    base::WallTime finished;    // of the executor's clock; with the executor it names the entry
+    base::Duration duration{};  // from the start of the agents to the verdict
     Outcome outcome = Outcome::failed;
-    std::uint32_t attempt = 0;     // 0: the first
-    std::vector<base::Uuid> dead;  // the lives that are dead because of it; empty when it failed
-    std::string asker;             // "blockrepd on a", "operator root on b"
-    std::string reason;            // for people
-    std::string detail;            // device and what it said
+    std::uint32_t attempt = 0;          // 0: the first
+    std::vector<base::Uuid> dead = {};  // the lives that are dead because of it; empty when it failed
+    std::string asker = {};             // "blockrepd on a", "operator root on b"
+    std::string reason = {};            // for people
+    std::string detail = {};            // device and what it said
 
     bool operator==(const HistoryEntry&) const = default;
     // Two entries of one executor and one instant are the same event, heard twice.

@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint32_t magic = 0x4e464643;  // "CFFN"
 constexpr std::uint16_t version = 1;
 
-enum class Type : std::uint16_t { hello = 1, request, withdraw, claim, finished, facts, history_batch };
+enum class Type : std::uint16_t { hello = 1, request, withdraw, claim, finished, facts, history_batch, decline };
 
 class Encoder {
   public:
@@ -68,6 +68,11 @@ class Encoder {
         head(Type::claim);
         put(claim.victim);
         put(claim.attempt);
+    }
+    void operator()(const Decline& decline) {
+        head(Type::decline);
+        put(decline.victim);
+        put(decline.attempt);
     }
     void operator()(const Finished& finished) {
         head(Type::finished);
@@ -161,6 +166,10 @@ class Decoder {
         get(claim.victim);
         get(claim.attempt);
     }
+    void get(Decline& decline) {
+        get(decline.victim);
+        get(decline.attempt);
+    }
     void get(Finished& finished) { get(finished.entry); }
     void get(Facts& facts) {
         get_lives(facts.dead);
@@ -220,6 +229,8 @@ base::Result<Message> decode(base::ByteView bytes) {
             return body<Facts>(in);
         case Type::history_batch:
             return body<HistoryBatch>(in);
+        case Type::decline:
+            return body<Decline>(in);
     }
     return base::failure(Errc::bad_message, "unknown type " + std::to_string(type));
 }

@@ -51,6 +51,13 @@ struct Claim {
     bool operator==(const Claim&) const = default;
 };
 
+// The sender's claim was delivered when it could not act on it (quorum lost meanwhile): the next one may try.
+struct Decline {
+    base::NodeId victim;
+    std::uint32_t attempt = 0;
+    bool operator==(const Decline&) const = default;
+};
+
 // The end of an attempt, or a manual confirmation.
 struct Finished {
     HistoryEntry entry;
@@ -76,7 +83,7 @@ struct HistoryBatch {
     bool operator==(const HistoryBatch&) const = default;
 };
 
-using Message = std::variant<Hello, Request, Withdraw, Claim, Finished, Facts, HistoryBatch>;
+using Message = std::variant<Hello, Request, Withdraw, Claim, Finished, Facts, HistoryBatch, Decline>;
 
 // Texts are cut to max_text_bytes; fails when the whole is longer than max_message_bytes.
 base::Result<base::Bytes> encode(const Message& message);

@@ -34,6 +34,7 @@ std::vector<Message> samples() {
             Request{{{base::NodeId{2}, {}}, "any life", "who"}},
             Withdraw{life(2, 9)},
             Claim{base::NodeId{2}, 5},
+            Decline{base::NodeId{2}, 5},
             Finished{entry()},
             Facts{{life(1, 1), life(2, 2)}, {life(1, 3)}, {{base::NodeId{2}, 4}}},
             HistoryBatch{{entry(), entry()}}};

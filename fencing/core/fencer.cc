@@ -1,0 +1,167 @@
+// Events from this node: clients, agents, operators, quorum, time. The group's side is in fencer_group.cc.
+#include "fencing/core/fencer.hh"
+
+#include <algorithm>
+
+#include "base/ensure.hh"
+
+namespace fencing {
+
+base::Duration backoff_after(std::uint32_t attempts, const Settings& settings) {
+    const auto doublings = std::min<std::uint32_t>(attempts > 0 ? attempts - 1 : 0, 20);
+    const auto wait = base::Duration::seconds(1) * (std::int64_t{1} << doublings);
+    return std::min(wait, settings.longest_backoff);
+}
+
+Fencer::Fencer(Settings settings, const base::Uuid& incarnation, const std::vector<HistoryEntry>& past)
+    : settings_(std::move(settings)), self_{settings_.self, incarnation} {
+    for (const auto& entry : past) {
+        history_.add(entry);
+        for (const auto& life : entry.dead) lives_.bury({entry.victim, life});
+    }
+    lives_.mention(self_);
+}
+
+void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
+    std::visit([&](const auto& each) { on(each, now, actions); }, event);
+    drop_answered_requests();
+    correct_rumours(actions);
+    claim_what_is_due(now, actions);
+    if (lives_.is_dead(self_) && !own_death_reported_) {
+        own_death_reported_ = true;
+        actions.push_back(ReportOwnDeath{});
+    }
+}
+
+void Fencer::on(const FenceRequested& event, base::Instant, Actions& actions) {
+    if (event.victim.node == settings_.self) {
+        actions.push_back(Note{"refused: " + event.asker + " asked to fence this very node"});
+        return;
+    }
+    if (lives_.is_dead(event.victim)) return;  // the driver tells every subscriber what is known
+    auto& clients = wanted_[event.victim];
+    const bool first = clients.empty();
+    clients[event.client] = {event.reason, event.asker};
+    if (first && is_member(settings_.self)) {
+        actions.push_back(Multicast{Request{{event.victim, event.reason, event.asker}}});
+    }
+}
+
+void Fencer::on(const FenceWithdrawn& event, base::Instant, Actions& actions) {
+    const auto wanted = wanted_.find(event.victim);
+    if (wanted == wanted_.end()) return;
+    wanted->second.erase(event.client);
+    if (!wanted->second.empty()) return;
+    wanted_.erase(wanted);
+    if (is_member(settings_.self)) actions.push_back(Multicast{Withdraw{event.victim}});
+}
+
+void Fencer::on(const ClientGone& event, base::Instant now, Actions& actions) {
+    std::vector<base::NodeIncarnation> asked;
+    for (const auto& [victim, clients] : wanted_) {
+        if (clients.contains(event.client)) asked.push_back(victim);
+    }
+    for (const auto& victim : asked) on(FenceWithdrawn{event.client, victim}, now, actions);
+}
+
+void Fencer::on(const QuorumChanged& event, base::Instant, Actions& actions) {
+    if (quorate_ != event.quorate) actions.push_back(Note{event.quorate ? "quorate" : "quorum lost: nobody is shot"});
+    quorate_ = event.quorate;
+}
+
+void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions) {
+    for (auto& [victim, running] : running_) {
+        if (!running.execution.on_agent(event, now, next_run_, actions)) continue;
+        conclude(victim, event.wall, now, actions);
+        return;
+    }
+}
+
+void Fencer::on(const TimePassed&, base::Instant now, Actions& actions) {
+    for (auto& [victim, running] : running_) running.execution.on_time(now, next_run_, actions);
+}
+
+void Fencer::on(const OperatorConfirmed& event, base::Instant, Actions& actions) {
+    const auto refuse = [&](const std::string& why) { actions.push_back(AnswerOperator{event.question, false, why}); };
+    if (!settings_.nodes.contains(event.node)) return refuse("no such node in fencing.toml");
+    if (is_member(event.node)) return refuse(name_of(event.node) + " is alive: it is a member of the group right now");
+    HistoryEntry entry{.victim = event.node, .executor = settings_.self, .finished = event.wall};
+    entry.outcome = Outcome::confirmed;
+    entry.dead = lives_.open_lives(event.node);
+    entry.asker = event.who;
+    entry.reason = "manual confirmation";
+    entry.detail = "a person stated that the machine is off";
+    // True from now on, whatever becomes of the group: told here at once, and to the others.
+    settle_nil_requests(event.node, false, actions);
+    apply_dead(entry, actions);
+    record(entry, actions);
+    if (is_member(settings_.self)) actions.push_back(Multicast{Finished{entry}});
+    actions.push_back(AnswerOperator{event.question, true, name_of(event.node) + " is taken for dead"});
+}
+
+void Fencer::on(const PowerOrdered& event, base::Instant now, Actions& actions) {
+    const auto refuse = [&](const std::string& why) { actions.push_back(AnswerOperator{event.question, false, why}); };
+    if (!settings_.nodes.contains(event.node)) return refuse("no such node in fencing.toml");
+    if (running_.contains(event.node)) return refuse("an order to " + name_of(event.node) + " is being carried out");
+    if (event.order == PowerOrder::off && event.node == settings_.self) {
+        return refuse("a node cannot verify that it is off itself: run this on another one");
+    }
+    if (event.order == PowerOrder::on && is_being_shot(event.node)) {
+        return refuse(name_of(event.node) + " is being fenced: wait for the end of it");
+    }
+    if (!has_devices(event.node)) return refuse("no device is configured for " + name_of(event.node));
+    Running running{Execution(event.node, event.order, settings_, now)};
+    running.question = event.question;
+    running.asker = event.who;
+    running.reason = event.order == PowerOrder::off ? "power off" : "power on";
+    launch(event.node, std::move(running), now, actions);
+}
+
+void Fencer::launch(base::NodeId victim, Running running, base::Instant now, Actions& actions) {
+    running.lives = lives_.open_lives(victim);
+    auto& placed = running_.emplace(victim, std::move(running)).first->second;
+    placed.execution.start(now, next_run_, actions);
+}
+
+void Fencer::begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions) {
+    Running running{Execution(victim, PowerOrder::off, settings_, now)};
+    running.attempt = operation.attempts;
+    running.asker = operation.asker;
+    running.reason = operation.reason;
+    actions.push_back(Note{"fencing " + name_of(victim) + ", attempt " + std::to_string(operation.attempts + 1) + ": " +
+                           operation.reason + " (" + operation.asker + ")"});
+    launch(victim, std::move(running), now, actions);
+}
+
+// The end of an attempt of ours, if it has ended.
+void Fencer::conclude(base::NodeId victim, base::WallTime wall, base::Instant now, Actions& actions) {
+    const auto found = running_.find(victim);
+    if (found->second.execution.state() == Execution::State::running) return;
+    const Running running = std::move(found->second);
+    running_.erase(found);
+    const bool succeeded = running.execution.state() == Execution::State::succeeded;
+    if (running.question) actions.push_back(AnswerOperator{*running.question, succeeded, running.execution.detail()});
+    if (running.execution.order() == PowerOrder::on) return;
+    HistoryEntry entry{.victim = victim, .executor = settings_.self, .finished = wall};
+    entry.duration = now - running.execution.started();
+    entry.outcome = succeeded ? Outcome::fenced : Outcome::failed;
+    entry.attempt = running.attempt;
+    if (succeeded) entry.dead = running.lives;
+    entry.asker = running.asker;
+    entry.reason = running.reason;
+    entry.detail = running.execution.detail();
+    // Verified is verified: known here at once, though the message may have to wait until Corosync notices the death.
+    if (succeeded) {
+        if (!running.question) settle_nil_requests(victim, true, actions);
+        apply_dead(entry, actions);
+    }
+    // An operator's failed order is told to the operator; it is no attempt of a pending fence.
+    if (running.question && !succeeded) return;
+    if (is_member(settings_.self)) {
+        actions.push_back(Multicast{Finished{entry}});
+    } else {
+        record(entry, actions);
+    }
+}
+
+}  // namespace fencing

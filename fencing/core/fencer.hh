@@ -1,0 +1,131 @@
+// The fencing daemon's brain: who is shot, by whom, when, and which lives are known to be over (fencing/README.md).
+// Pure: events in, actions out. The driver delivers the group's messages and views in CPG's order.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json_writer.hh"
+#include "fencing/core/action.hh"
+#include "fencing/core/event.hh"
+#include "fencing/core/execution.hh"
+#include "fencing/core/history.hh"
+#include "fencing/core/lives.hh"
+#include "fencing/core/operation.hh"
+#include "fencing/core/settings.hh"
+
+namespace fencing {
+
+class Fencer {
+  public:
+    // `incarnation`: this machine's present life. `past`: the history file; dead lives in it are known from the start.
+    Fencer(Settings settings, const base::Uuid& incarnation, const std::vector<HistoryEntry>& past);
+
+    // Total: every event in every state.
+    void step(const Event& event, base::Instant now, Actions& actions);
+    std::optional<base::Instant> next_deadline() const;
+    void check_invariants() const;
+    void describe(base::Instant now, base::JsonWriter& out) const;
+
+    const Lives& lives() const { return lives_; }
+    const History& history() const { return history_; }
+    // The life in which a member of the group announced itself; empty for nodes that are not in the group.
+    std::optional<base::Uuid> current_life(base::NodeId node) const;
+
+  private:
+    struct Local {  // one client's request
+        std::string reason;
+        std::string asker;
+    };
+    struct Running {
+        Execution execution;
+        std::optional<QuestionId> question = {};  // an operator's order; else the claim of an operation
+        std::uint32_t attempt = 0;
+        std::vector<base::Uuid> lives = {};  // heard of before the first order: what success proves dead
+        std::string asker = {};
+        std::string reason = {};
+    };
+
+    // Events.
+    void on(const FenceRequested& event, base::Instant now, Actions& actions);
+    void on(const FenceWithdrawn& event, base::Instant now, Actions& actions);
+    void on(const ClientGone& event, base::Instant now, Actions& actions);
+    void on(const MessageDelivered& event, base::Instant now, Actions& actions);
+    void on(const ViewChanged& event, base::Instant now, Actions& actions);
+    void on(const QuorumChanged& event, base::Instant now, Actions& actions);
+    void on(const AgentFinished& event, base::Instant now, Actions& actions);
+    void on(const OperatorConfirmed& event, base::Instant now, Actions& actions);
+    void on(const PowerOrdered& event, base::Instant now, Actions& actions);
+    void on(const TimePassed& event, base::Instant now, Actions& actions);
+
+    // Messages, in total order.
+    void delivered(base::NodeId sender, const Hello& hello, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Request& request, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Withdraw& withdraw, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Claim& claim, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Decline& decline, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Finished& finished, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Facts& facts, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const HistoryBatch& batch, base::Instant now, Actions& actions);
+
+    // Membership.
+    void member_left(base::NodeId node, base::Instant now);
+    bool is_sender_of_facts(const base::GroupView& view) const;
+    void rejoin(const base::GroupView& view, Actions& actions);
+    void say_hello(Actions& actions);
+    void send_facts(Actions& actions) const;
+    void correct_rumours(Actions& actions);
+    bool is_member(base::NodeId node) const { return members_.contains(node); }
+
+    // Operations.
+    void add_request(base::NodeId asker, const OpenRequest& request, base::Instant now);
+    void remove_request(base::NodeId asker, const base::NodeIncarnation& victim);
+    void settle_nil_requests(base::NodeId victim, bool only_covered, Actions& actions);
+    void drop_answered_requests();
+    void claim_what_is_due(base::Instant now, Actions& actions);
+    bool is_wanted(base::NodeId victim, const Operation& operation) const;
+    bool waits_for_time_only(base::NodeId victim, const Operation& operation) const;
+    bool has_devices(base::NodeId victim) const;
+    bool is_being_shot(base::NodeId node) const;
+    bool may_shoot(base::Instant now) const { return quorate_ && now >= settled_at_; }
+    std::optional<base::NodeId> chosen_executor(base::NodeId victim, const Operation& operation) const;
+    base::Duration delay_of(base::NodeId victim) const;
+
+    // Attempts.
+    void begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions);
+    void launch(base::NodeId victim, Running running, base::Instant now, Actions& actions);
+    void conclude(base::NodeId victim, base::WallTime wall, base::Instant now, Actions& actions);
+    void attempt_ended(base::NodeId executor, const HistoryEntry& entry, base::Instant now);
+
+    // Facts.
+    void bury(const base::NodeIncarnation& life, Actions& actions);
+    void apply_dead(const HistoryEntry& entry, Actions& actions);
+    void record(const HistoryEntry& entry, Actions& actions);
+    std::string name_of(base::NodeId node) const;
+    void describe_nodes(base::JsonWriter& out) const;
+
+    Settings settings_;
+    base::NodeIncarnation self_;
+
+    // Replicated.
+    std::set<base::NodeId> members_;  // living members of the group, by the last view
+    std::map<base::NodeId, base::Uuid> announced_;
+    std::map<base::NodeId, Operation> operations_;
+    Lives lives_;
+    History history_;
+
+    // Local.
+    bool quorate_ = false;
+    base::Instant settled_at_;
+    std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
+    std::map<base::NodeId, Running> running_;
+    std::set<base::Uuid> corrected_;  // lives of our own node that we have already declared over in this group
+    RunId next_run_ = 1;
+    bool own_death_reported_ = false;
+};
+
+}  // namespace fencing

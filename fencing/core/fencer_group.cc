@@ -1,0 +1,197 @@
+// The group's side of Fencer: views and messages, in the same order on every member.
+#include <algorithm>
+
+#include "base/ensure.hh"
+#include "fencing/core/fencer.hh"
+
+namespace fencing {
+
+void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
+    const auto& view = event.view;
+    std::set<base::NodeId> present;
+    for (const auto& member : view.members) present.insert(member.node);
+    std::set<base::NodeId> left;
+    for (const auto& gone : view.left) {
+        left.insert(gone.member.node);
+        // Corosync tells CPG and quorum on two wires: a minority must not shoot on stale news of quorum.
+        if (gone.reason == base::LeaveReason::node_down && settings_.nodes.size() > 2) {
+            settled_at_ = now + settings_.quorum_settle;
+        }
+    }
+    std::ranges::set_difference(members_, present, std::inserter(left, left.end()));
+    for (const auto node : left) member_left(node, now);
+    members_ = std::move(present);
+    if (!view.joined.empty() && is_member(settings_.self)) rejoin(view, actions);
+}
+
+void Fencer::member_left(base::NodeId node, base::Instant now) {
+    announced_.erase(node);
+    for (auto& [victim, operation] : operations_) {
+        std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == node; });
+        if (operation.executor == node) operation.executor.reset();
+        if (node == settings_.self) operation.claim_sent.reset();
+        // Now both halves may want to shoot: the delay counts from here.
+        if (victim == node) operation.ready_at = std::max(operation.ready_at, now + delay_of(victim));
+    }
+    if (node == settings_.self) corrected_.clear();
+}
+
+void Fencer::rejoin(const base::GroupView& view, Actions& actions) {
+    say_hello(actions);
+    if (is_sender_of_facts(view)) send_facts(actions);
+}
+
+// The lowest of those that were here tells those that come; who comes tells what it knows itself.
+bool Fencer::is_sender_of_facts(const base::GroupView& view) const {
+    std::set<base::NodeId> joined;
+    for (const auto& member : view.joined) joined.insert(member.node);
+    if (joined.contains(settings_.self)) return !lives_.dead().empty() || !history_.entries().empty();
+    const auto lowest = std::ranges::find_if(members_, [&](base::NodeId node) { return !joined.contains(node); });
+    return lowest != members_.end() && *lowest == settings_.self;
+}
+
+void Fencer::say_hello(Actions& actions) {
+    Hello hello{.incarnation = self_.incarnation, .superseded = {}, .requests = {}};
+    for (const auto& life : lives_.open_lives(settings_.self)) {
+        if (life == self_.incarnation) continue;
+        hello.superseded.push_back(life);
+        corrected_.insert(life);
+    }
+    for (const auto& [victim, clients] : wanted_) {
+        const auto& first = clients.begin()->second;
+        hello.requests.push_back({victim, first.reason, first.asker});
+    }
+    actions.push_back(Multicast{std::move(hello)});
+}
+
+void Fencer::send_facts(Actions& actions) const {
+    Facts facts;
+    const auto flush_when_full = [&] {
+        if (facts.dead.size() + facts.known.size() < max_list_entries) return;
+        actions.push_back(Multicast{std::exchange(facts, {})});
+    };
+    for (const auto& [victim, operation] : operations_) facts.pending.push_back({victim, operation.attempts});
+    for (const auto& life : lives_.dead()) {
+        facts.dead.push_back(life);
+        flush_when_full();
+    }
+    for (const auto& life : lives_.known()) {
+        facts.known.push_back(life);
+        flush_when_full();
+    }
+    actions.push_back(Multicast{std::move(facts)});
+    for (auto& batch : history_.batches()) actions.push_back(Multicast{std::move(batch)});
+}
+
+// Somebody speaks of another life of this node: this one, which speaks now, is the later one.
+void Fencer::correct_rumours(Actions& actions) {
+    if (!is_member(settings_.self)) return;
+    const auto lives = lives_.open_lives(settings_.self);
+    const auto is_rumour = [&](const base::Uuid& life) {
+        return life != self_.incarnation && !corrected_.contains(life);
+    };
+    if (std::ranges::any_of(lives, is_rumour)) say_hello(actions);
+}
+
+void Fencer::on(const MessageDelivered& event, base::Instant now, Actions& actions) {
+    const auto sender = event.sender.node;
+    if (!is_member(sender)) return;  // cannot be; a driver that errs must not make us err
+    std::visit([&](const auto& message) { delivered(sender, message, now, actions); }, event.message);
+}
+
+void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant now, Actions& actions) {
+    const base::NodeIncarnation speaker{sender, hello.incarnation};
+    if (lives_.is_dead(speaker)) {
+        actions.push_back(Note{name_of(sender) + " speaks from a life that is known to be over: ignored"});
+        announced_.erase(sender);
+        return;
+    }
+    lives_.mention(speaker);
+    announced_[sender] = hello.incarnation;
+    for (const auto& life : hello.superseded) bury({sender, life}, actions);
+    for (auto& [victim, operation] : operations_) {
+        std::erase_if(operation.requests, [&](const auto& each) {
+            const auto& [asker, life] = each.first;
+            const auto same = [&, v = victim](const OpenRequest& open) {
+                return open.victim == base::NodeIncarnation{v, life};
+            };
+            return asker == sender && std::ranges::none_of(hello.requests, same);
+        });
+    }
+    for (const auto& request : hello.requests) add_request(sender, request, now);
+}
+
+void Fencer::delivered(base::NodeId sender, const Request& request, base::Instant now, Actions&) {
+    add_request(sender, request.request, now);
+}
+
+void Fencer::delivered(base::NodeId sender, const Withdraw& withdraw, base::Instant, Actions&) {
+    remove_request(sender, withdraw.victim);
+}
+
+void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant now, Actions& actions) {
+    const auto found = operations_.find(claim.victim);
+    const bool valid = found != operations_.end() && !found->second.executor &&
+                       found->second.attempts == claim.attempt && sender != claim.victim && !is_being_shot(sender) &&
+                       is_wanted(claim.victim, found->second);
+    if (!valid) {
+        if (found != operations_.end() && sender == settings_.self) found->second.claim_sent.reset();
+        return;
+    }
+    auto& operation = found->second;
+    operation.executor = sender;
+    for (auto& [key, asked] : operation.requests) asked.covered = true;
+    if (sender != settings_.self) return;
+    operation.claim_sent.reset();
+    if (may_shoot(now) && !running_.contains(claim.victim)) return begin_attempt(claim.victim, operation, now, actions);
+    actions.push_back(Multicast{Decline{claim.victim, claim.attempt}});
+}
+
+void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instant now, Actions&) {
+    const auto found = operations_.find(decline.victim);
+    if (found == operations_.end() || found->second.executor != sender) return;
+    auto& operation = found->second;
+    operation.executor.reset();
+    operation.attempts = decline.attempt + 1;
+    operation.last_failure = name_of(sender) + " was not allowed to shoot when its turn came";
+    operation.ready_at = now + backoff_after(1, settings_);
+}
+
+void Fencer::delivered(base::NodeId sender, const Finished& finished, base::Instant now, Actions& actions) {
+    const auto& entry = finished.entry;
+    if (entry.outcome != Outcome::failed) settle_nil_requests(entry.victim, entry.outcome == Outcome::fenced, actions);
+    apply_dead(entry, actions);
+    record(entry, actions);
+    attempt_ended(sender, entry, now);
+}
+
+void Fencer::attempt_ended(base::NodeId executor, const HistoryEntry& entry, base::Instant now) {
+    const auto found = operations_.find(entry.victim);
+    if (found == operations_.end() || found->second.executor != executor) return;
+    if (entry.outcome == Outcome::confirmed) return;  // the agents still run
+    auto& operation = found->second;
+    operation.executor.reset();
+    operation.last_failure = entry.outcome == Outcome::failed ? entry.detail : "";
+    operation.attempts = entry.outcome == Outcome::failed ? operation.attempts + 1 : 0;
+    operation.ready_at = now + (entry.outcome == Outcome::failed ? backoff_after(operation.attempts, settings_)
+                                                                 : delay_of(entry.victim));
+    for (auto& [key, asked] : operation.requests) asked.covered = false;
+}
+
+void Fencer::delivered(base::NodeId, const Facts& facts, base::Instant, Actions& actions) {
+    for (const auto& life : facts.dead) bury(life, actions);
+    for (const auto& life : facts.known) lives_.mention(life);
+    for (const auto& pending : facts.pending) {
+        const auto found = operations_.find(pending.victim);
+        if (found != operations_.end()) found->second.attempts = std::max(found->second.attempts, pending.attempts);
+    }
+}
+
+void Fencer::delivered(base::NodeId, const HistoryBatch& batch, base::Instant, Actions& actions) {
+    for (const auto& entry : batch.entries) {
+        apply_dead(entry, actions);
+        record(entry, actions);
+    }
+}
+
+}  // namespace fencing
