@@ -1,0 +1,69 @@
+#include "clusterfs/driver/io_buffer.hh"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <utility>
+
+#include "base/ensure.hh"
+#include "clusterfs/core/block.hh"
+
+namespace clusterfs {
+namespace {
+
+constexpr std::size_t kept_bytes_per_size = 32 * 1024 * 1024;
+
+}  // namespace
+
+IoBuffer::IoBuffer(IoBuffer&& other) noexcept
+    : pool_(other.pool_), data_(std::exchange(other.data_, nullptr)), size_(other.size_), capacity_(other.capacity_) {}
+
+IoBuffer& IoBuffer::operator=(IoBuffer&& other) noexcept {
+    if (this == &other) return *this;
+    if (data_ != nullptr) pool_->give_back(data_, capacity_);
+    pool_ = other.pool_;
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = other.size_;
+    capacity_ = other.capacity_;
+    return *this;
+}
+
+IoBuffer::~IoBuffer() {
+    if (data_ != nullptr) pool_->give_back(data_, capacity_);
+}
+
+IoBufferPool::~IoBufferPool() {
+    for (auto& buffers : free_) {
+        for (auto* buffer : buffers) std::free(buffer);
+    }
+}
+
+IoBuffer IoBufferPool::take(std::size_t size) {
+    const std::size_t capacity = std::bit_ceil(std::max(size, block_size));
+    {
+        const std::lock_guard lock(mutex_);
+        auto& buffers = free_[static_cast<std::size_t>(std::countr_zero(capacity))];
+        if (!buffers.empty()) {
+            auto* data = buffers.back();
+            buffers.pop_back();
+            return {this, data, size, capacity};
+        }
+    }
+    auto* data = static_cast<std::byte*>(std::aligned_alloc(block_size, capacity));
+    base::ensure(data != nullptr, "no memory for file data");
+    return {this, data, size, capacity};
+}
+
+void IoBufferPool::give_back(std::byte* data, std::size_t capacity) {
+    {
+        const std::lock_guard lock(mutex_);
+        auto& buffers = free_[static_cast<std::size_t>(std::countr_zero(capacity))];
+        if (buffers.size() * capacity < kept_bytes_per_size) {
+            buffers.push_back(data);
+            return;
+        }
+    }
+    std::free(data);
+}
+
+}  // namespace clusterfs
