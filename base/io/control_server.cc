@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <set>
+#include <vector>
 
 #include "base/io/json_text.hh"
 #include "base/io/line_socket.hh"
@@ -13,6 +14,7 @@ namespace base {
 
 struct ControlReply::Channel {
     std::shared_ptr<LineSocket> socket;
+    std::vector<std::function<void()>> hang_up;
 };
 
 void ControlReply::ok(boost::json::object members) const {
@@ -31,6 +33,10 @@ bool ControlReply::line(std::string json) const {
     if (!channel) return false;
     channel->socket->send(json);
     return true;
+}
+
+void ControlReply::on_hang_up(std::function<void()> gone) const {
+    if (const auto channel = channel_.lock()) channel->hang_up.push_back(std::move(gone));
 }
 
 void ControlReply::ok_raw(const std::string& name, const std::string& json) const {
@@ -59,13 +65,19 @@ class UnixControlServer : public ControlServer {
         ucred credentials{};
         socklen_t length = sizeof credentials;
         if (::getsockopt(accepted.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return;
-        const ControlCaller caller{credentials.pid, credentials.uid, credentials.gid};
+        const ControlCaller caller{credentials.pid, credentials.uid, credentials.gid, ++connections_};
         auto channel = std::make_shared<ControlReply::Channel>();
         channel->socket = std::make_shared<LineSocket>(loop_, std::move(accepted));
         channels_.insert(channel);
         const std::weak_ptr<ControlReply::Channel> weak = channel;
         channel->socket->open([this, weak, caller](std::string_view line) { on_line(weak, caller, line); },
-                              [this, weak](const Error&) { channels_.erase(weak.lock()); });
+                              [this, weak](const Error&) { hung_up(weak.lock()); });
+    }
+
+    void hung_up(const std::shared_ptr<ControlReply::Channel>& channel) {
+        if (!channel) return;
+        channels_.erase(channel);
+        for (const auto& gone : channel->hang_up) gone();
     }
 
     void on_line(const std::weak_ptr<ControlReply::Channel>& channel, const ControlCaller& caller,
@@ -81,6 +93,7 @@ class UnixControlServer : public ControlServer {
     FileDescriptor listener_;
     Handler handler_;
     std::set<std::shared_ptr<ControlReply::Channel>> channels_;
+    std::uint64_t connections_ = 0;
     EventLoop::Handle watch_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <boost/json/fwd.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ struct ControlCaller {
     pid_t process = 0;
     uid_t user = 0;
     gid_t group = 0;
+    std::uint64_t connection = 0;  // the same for all requests of one connection, never used again
 };
 
 // Where answers to one request go. Cheap to copy; usable until the caller hangs up, after which it does nothing.
@@ -37,6 +39,8 @@ class ControlReply {
     // The same with "ok":true: {"ok":true,"name":json}
     void ok_raw(const std::string& name, const std::string& json) const;
     bool is_open() const { return !channel_.expired(); }
+    // Called once, from the loop, when the caller hangs up; never when it has hung up already or the server ends.
+    void on_hang_up(std::function<void()> gone) const;
 
   private:
     std::weak_ptr<Channel> channel_;
