@@ -86,6 +86,7 @@ void Fencer::on(const OperatorConfirmed& event, base::Instant, Actions& actions)
     if (!settings_.nodes.contains(event.node)) return refuse("no such node in fencing.toml");
     if (is_member(event.node)) return refuse(name_of(event.node) + " is alive: it is a member of the group right now");
     HistoryEntry entry{.victim = event.node, .executor = settings_.self, .finished = event.wall};
+    entry.seen = entry.requested = entry.started = event.wall;
     entry.outcome = Outcome::confirmed;
     entry.dead = lives_.open_lives(event.node);
     entry.asker = event.who;
@@ -112,6 +113,7 @@ void Fencer::on(const PowerOrdered& event, base::Instant now, Actions& actions) 
     if (!has_devices(event.node)) return refuse("no device is configured for " + name_of(event.node));
     Running running{Execution(event.node, event.order, settings_, now)};
     running.question = event.question;
+    running.seen = running.requested = now;
     running.asker = event.who;
     running.reason = event.order == PowerOrder::off ? "power off" : "power on";
     launch(event.node, std::move(running), now, actions);
@@ -126,6 +128,11 @@ void Fencer::launch(base::NodeId victim, Running running, base::Instant now, Act
 void Fencer::begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions) {
     Running running{Execution(victim, PowerOrder::off, settings_, now)};
     running.attempt = operation.attempts;
+    running.seen = operation.since;
+    if (const auto left = left_at_.find(victim); left != left_at_.end()) {
+        running.seen = std::min(left->second, operation.since);
+    }
+    running.requested = operation.since;
     running.asker = operation.asker;
     running.reason = operation.reason;
     actions.push_back(Note{"fencing " + name_of(victim) + ", attempt " + std::to_string(operation.attempts + 1) + ": " +
@@ -143,7 +150,12 @@ void Fencer::conclude(base::NodeId victim, base::WallTime wall, base::Instant no
     if (running.question) actions.push_back(AnswerOperator{*running.question, succeeded, running.execution.detail()});
     if (running.execution.order() == PowerOrder::on) return;
     HistoryEntry entry{.victim = victim, .executor = settings_.self, .finished = wall};
-    entry.duration = now - running.execution.started();
+    const auto wall_of = [&](base::Instant then) {
+        return base::WallTime{(wall.nanoseconds - (now - then).nanoseconds)};
+    };
+    entry.seen = wall_of(running.seen);
+    entry.requested = wall_of(running.requested);
+    entry.started = wall_of(running.execution.started());
     entry.outcome = succeeded ? Outcome::fenced : Outcome::failed;
     entry.attempt = running.attempt;
     if (succeeded) entry.dead = running.lives;

@@ -46,6 +46,8 @@ class Fencer {
         std::optional<QuestionId> question = {};  // an operator's order; else the claim of an operation
         std::uint32_t attempt = 0;
         std::vector<base::Uuid> lives = {};  // heard of before the first order: what success proves dead
+        base::Instant seen = {};  // for the history
+        base::Instant requested = {};
         std::string asker = {};
         std::string reason = {};
     };
@@ -121,6 +123,7 @@ class Fencer {
     // Local.
     bool quorate_ = false;
     base::Instant settled_at_;
+    std::map<base::NodeId, base::Instant> left_at_;  // when nodes that are not in the group were missed
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;
     std::set<base::Uuid> corrected_;  // lives of our own node that we have already declared over in this group

@@ -21,11 +21,13 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     std::ranges::set_difference(members_, present, std::inserter(left, left.end()));
     for (const auto node : left) member_left(node, now);
     members_ = std::move(present);
+    std::erase_if(left_at_, [&](const auto& each) { return members_.contains(each.first); });
     if (!view.joined.empty() && is_member(settings_.self)) rejoin(view, actions);
 }
 
 void Fencer::member_left(base::NodeId node, base::Instant now) {
     announced_.erase(node);
+    left_at_[node] = now;
     for (auto& [victim, operation] : operations_) {
         std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == node; });
         if (operation.executor == node) operation.executor.reset();

@@ -46,7 +46,8 @@ void describe(const HistoryEntry& entry, base::JsonWriter& out) {
     out.begin_object();
     out.member("victim", entry.victim.value).member("executor", entry.executor.value);
     out.member("finished_ns", entry.finished.nanoseconds);
-    out.member("duration_ms", entry.duration.to_milliseconds());
+    out.member("seen_ns", entry.seen.nanoseconds).member("requested_ns", entry.requested.nanoseconds);
+    out.member("started_ns", entry.started.nanoseconds);
     out.member("outcome", text_of(entry.outcome)).member("attempt", entry.attempt);
     out.key("dead").begin_array();
     for (const auto& life : entry.dead) out.value(life.text());

@@ -20,7 +20,10 @@ struct HistoryEntry {
     base::NodeId victim;
     base::NodeId executor;      // who ran the agents, or where the person typed
     base::WallTime finished;    // of the executor's clock; with the executor it names the entry
-    base::Duration duration{};  // from the start of the agents to the verdict
+    // Earlier moments, by the same clock: the victim was missed in the group, was asked to be fenced, the agents began.
+    base::WallTime seen{};
+    base::WallTime requested{};
+    base::WallTime started{};
     Outcome outcome = Outcome::failed;
     std::uint32_t attempt = 0;          // 0: the first
     std::vector<base::Uuid> dead = {};  // the lives that are dead because of it; empty when it failed

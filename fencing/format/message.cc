@@ -36,7 +36,8 @@ class Encoder {
     void put(const HistoryEntry& entry) {
         put(entry.victim);
         put(entry.executor);
-        out.integer(entry.finished.nanoseconds).integer(entry.duration.nanoseconds);
+        out.integer(entry.finished.nanoseconds).integer(entry.seen.nanoseconds);
+        out.integer(entry.requested.nanoseconds).integer(entry.started.nanoseconds);
         out.integer(static_cast<std::uint8_t>(entry.outcome));
         put(entry.attempt);
         put(entry.dead);
@@ -126,7 +127,9 @@ class Decoder {
         get(entry.victim);
         get(entry.executor);
         entry.finished.nanoseconds = in_.integer<std::int64_t>();
-        entry.duration.nanoseconds = in_.integer<std::int64_t>();
+        entry.seen.nanoseconds = in_.integer<std::int64_t>();
+        entry.requested.nanoseconds = in_.integer<std::int64_t>();
+        entry.started.nanoseconds = in_.integer<std::int64_t>();
         const auto outcome = in_.integer<std::uint8_t>();
         require(outcome >= 1 && outcome <= 3);
         entry.outcome = static_cast<Outcome>(outcome);
