@@ -35,6 +35,10 @@ class Fencer {
     const History& history() const { return history_; }
     // The life in which a member of the group announced itself; empty for nodes that are not in the group.
     std::optional<base::Uuid> current_life(base::NodeId node) const;
+    // The living members and their lives; who has just joined and not spoken yet is missing.
+    const std::map<base::NodeId, base::Uuid>& announced() const { return announced_; }
+    bool is_in_group() const { return is_member(settings_.self); }
+    bool is_quorate() const { return quorate_; }
 
   private:
     struct Local {  // one client's request
