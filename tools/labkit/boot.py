@@ -4,7 +4,6 @@ Daemons are not restarted when they die: the lab's users want to see that, in st
 """
 import json
 import os
-import shutil
 import subprocess
 import time
 
@@ -76,7 +75,7 @@ class Boot:
         self.start("corosync", "-f")
         while subprocess.run(["corosync-cmapctl", "-g", "totem.token"], capture_output=True).returncode != 0:
             time.sleep(0.05)
-        if self.reaches("fencing") and self.has("cfs-fenced"):
+        if self.reaches("fencing"):
             self.start("cfs-fenced")
         if self.reaches("device"):
             self.start("blockrepd")
@@ -85,9 +84,6 @@ class Boot:
             while not os.path.exists(INSTALLED):
                 time.sleep(0.05)
             self.start_services()
-
-    def has(self, program):
-        return shutil.which(program) is not None
 
     def start_services(self):
         self.state("bringing the device up")

@@ -11,7 +11,7 @@ from labkit import config, status, teardown
 from labkit.client import Client
 from labkit.layout import RESOURCE, LabError, Layout, node_names, repository
 
-PRODUCT = {"corosync": (), "fencing": (), "device": ("blockrepd", "blockrepadm", "cfs-fenced", "cfs-fence"),
+PRODUCT = {"corosync": (), "fencing": ("cfs-fenced", "cfs-fence"), "device": ("blockrepd", "blockrepadm", "cfs-fenced", "cfs-fence"),
            "all": ("blockrepd", "blockrepadm", "cfs-fenced", "cfs-fence", "mkfs.cfs", "mount.cfs")}
 NEEDED = ("corosync", "corosync-quorumtool", "ipmi_sim", "ipmitool", "ip", "nsenter", "tar")
 
@@ -35,19 +35,19 @@ def parse_size(text):
 def find_binaries(stage):
     """The folder of the programs under test: $CFS_BIN, $CFS_BUILD/bin, or the newest build that has them all."""
     wanted = PRODUCT[stage]
+    if not wanted:
+        return None
     named = os.environ.get("CFS_BIN") or (os.environ.get("CFS_BUILD") and os.path.join(os.environ["CFS_BUILD"], "bin"))
     folders = [named] if named else glob.glob(os.path.join(repository(), "build", "*", "bin"))
     complete = [folder for folder in folders if all(os.access(os.path.join(folder, name), os.X_OK) for name in wanted)]
-    if wanted and not complete:
+    if not complete:
         if not named and all(shutil.which(name) for name in wanted):
             return None     # installed
         where = named or os.path.join(repository(), "build", "*", "bin")
         raise LabError(f"--stage {stage} needs {' '.join(wanted)}: not all are in {where} (build first, or set CFS_BIN)")
-    if not complete:
-        return None
 
     def age(folder):
-        return max([os.stat(os.path.join(folder, name)).st_mtime for name in wanted] or [os.stat(folder).st_mtime])
+        return max(os.stat(os.path.join(folder, name)).st_mtime for name in wanted)
     return os.path.abspath(max(complete, key=age))
 
 
@@ -102,9 +102,8 @@ def write_everything(lab, size):
 
 
 def start_world(lab):
-    environment = dict(os.environ, CFS_LAB_OF=lab.directory)
     with open(lab.path("world.log"), "ab") as log:
-        subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "world.py"), lab.directory], env=environment,
+        subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "world.py"), lab.directory],
                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True, cwd="/")
     client = Client(lab)
     wait_for("the world of the lab", lambda: client.is_running(), 10, lambda: f"see {lab.path('world.log')}")
@@ -181,6 +180,7 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
         "nodes": names, "size": size, "stage": stage, "mount": mount, "transport": transport, "binaries": binaries,
         "made_directory": made, "secrets": config.make_secrets(), "bmc_passwords": {n: config.bmc_password() for n in names}})
     os.chmod(lab.directory, 0o755)
+    os.environ["CFS_LAB_OF"] = lab.directory    # down finds what an interrupted up had started
     try:
         check_direct_io(lab)
         lab.save_settings()

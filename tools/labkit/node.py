@@ -32,6 +32,22 @@ def mount_all(lab, node):
     syscalls.bind(own, NODE_VIEW, with_submounts=False)
     if binaries:
         syscalls.bind(binaries, f"{NODE_VIEW}/bin")
+        _install_helpers()
+
+
+def _install_helpers():
+    """mount(8), fsck(8) and mkfs(8) look for their helpers in /sbin, whatever PATH says: there they must be."""
+    folder, host = os.path.realpath("/sbin"), "/run/host-sbin"
+    os.makedirs(host)
+    syscalls.bind(folder, host)
+    syscalls.tmpfs(folder)
+    for name in os.listdir(host):
+        os.symlink(f"{host}/{name}", f"{folder}/{name}")
+    for name in os.listdir(f"{NODE_VIEW}/bin"):
+        if name.endswith(".cfs"):
+            temporary = f"{folder}/.{name}"
+            os.symlink(f"{NODE_VIEW}/bin/{name}", temporary)
+            os.rename(temporary, f"{folder}/{name}")
 
 
 def _mount_state(own):
@@ -69,7 +85,8 @@ def live(lab, node):
     import socket
     socket.sethostname(node)
     os.environ.clear()
-    os.environ.update({"PATH": product_path(), "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb"})
+    os.environ.update({"PATH": product_path(), "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb",
+                       "CFS_LAB_OF": lab.directory})
     configure_network(lab, node)
     syscalls.run_as_init(lambda: boot.Boot(node, lab.settings).run(), ends_with_work=False)
 

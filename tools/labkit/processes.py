@@ -112,6 +112,17 @@ def fuse_connections(pid):
     return numbers
 
 
+def own_fuse_connections(pids):
+    """Those of the namespaces of these processes that are not ours as well: the host's mounts are visible in a node."""
+    seen, numbers = set(), set()
+    for pid in pids:
+        space = namespace(pid, "mnt")
+        if space is not None and space not in seen:
+            seen.add(space)
+            numbers.update(fuse_connections(pid))
+    return numbers - set(fuse_connections("self"))
+
+
 def mount_fuse_control():
     try:
         syscalls.mount("fusectl", _FUSE_CONTROL, "fusectl")
@@ -119,10 +130,11 @@ def mount_fuse_control():
         pass    # no FUSE module loaded yet, or mounted already: then aborting is done with what is there
 
 
-def abort_fuse(numbers):
+def abort_fuse(numbers, root="/"):
+    """`root`: of a process that sees the control files."""
     for number in numbers:
         try:
-            with open(f"{_FUSE_CONTROL}/{number}/abort", "w", encoding="ascii") as file:
+            with open(os.path.join(root, _FUSE_CONTROL[1:], str(number), "abort"), "w", encoding="ascii") as file:
                 file.write("1")
         except OSError:
             pass

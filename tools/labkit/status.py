@@ -103,9 +103,10 @@ def gather(lab):
 
 def problems(lab, name, facts):
     """What keeps a node from being healthy, in plain words."""
+    found = [] if facts["bmc_running"] else [f"{name}: its BMC does not run (see {lab.log(name, 'bmc')})"]
     if facts["power"] != "on":
-        return [f"{name}: no power"]
-    found = [f"{name}: {daemon} does not run (see {lab.log(name, daemon)})"
+        return found + [f"{name}: no power"]
+    found += [f"{name}: {daemon} does not run (see {lab.log(name, daemon)})"
              for daemon, alive in facts["daemons"].items() if not alive]
     if not facts["quorum"]["quorate"]:
         found.append(f"{name}: not quorate")

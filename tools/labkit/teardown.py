@@ -12,19 +12,14 @@ _MADE = ("world.json", "world.sock", "world.sock.new", "world.log", "probe", "bi
 def stop(lab):
     """Ends every process of the lab; with them end its mounts and namespaces."""
     world, namespaces = processes.recorded_world(lab)
-    if world is not None:
-        processes.abort_fuse(_fuse_of_everyone(namespaces))
     found = set(processes.in_namespaces(namespaces)) | set(processes.mentions(lab.directory))
     if world is not None:
+        processes.abort_fuse(processes.own_fuse_connections(found), f"/proc/{world}/root")
         found.add(world)
     left = processes.kill(found, TIMEOUT)
     left += processes.kill(processes.mentions(lab.directory), TIMEOUT)
     if left:
         raise LabError(f"these processes of the lab do not die: {' '.join(map(str, left))}")
-
-
-def _fuse_of_everyone(namespaces):
-    return []
 
 
 def remove(lab, keep_logs=False):

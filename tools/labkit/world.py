@@ -69,7 +69,7 @@ class Node:
             if self.process is None:
                 return
             self.world.unplug(self)
-            connections = processes.fuse_connections(self.pid)
+            connections = processes.own_fuse_connections([self.pid])
             if not _ended(self.process, 0):
                 self.note("power off")
                 signal.pidfd_send_signal(self.process, signal.SIGKILL)
