@@ -1,0 +1,333 @@
+#include "dlm/core/membership.hh"
+
+#include <algorithm>
+
+#include "base/ensure.hh"
+
+namespace dlm {
+namespace {
+
+bool contains_session(const std::vector<Member>& members, const base::Uuid& session) {
+    return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.session == session; });
+}
+
+bool contains_process(const std::vector<base::GroupMember>& view, const base::GroupMember& process) {
+    return std::find(view.begin(), view.end(), process) != view.end();
+}
+
+std::string node_text(const base::NodeIncarnation& life) { return "node " + std::to_string(life.node.value); }
+
+}  // namespace
+
+void Membership::on_view(const base::GroupView& view, Actions& actions) {
+    if (terminal()) return;
+    const bool quiet = is_quiet(view);
+    view_ = view.members;
+    if (!contains_process(view_, self_.process)) return lose("the group goes on without this process", actions);
+    if (quiet) return;
+    phase_ = Phase::agreeing;
+    current_.reset();
+    statuses_.clear();
+    ready_.clear();
+    if (view_.front() == self_.process) start_round(actions);
+}
+
+// Only processes went that hold nothing, and everybody has finished with them. Judged by what the group has delivered,
+// so that all members judge alike.
+bool Membership::is_quiet(const base::GroupView& view) const {
+    if (phase_ != Phase::running || !view.joined.empty()) return false;
+    for (const auto& member : members_) {
+        if (!contains_process(view.members, member.process) || !resumed_.contains(member.process)) return false;
+    }
+    return true;
+}
+
+void Membership::start_round(Actions& actions) {
+    actions.push_back(Multicast{RoundStart{{self_.process, ++rounds_started_}}});
+}
+
+Membership::Begun Membership::on_message(base::GroupMember sender, const GroupMessage& message, Actions& actions) {
+    if (terminal() || !contains_process(view_, sender)) return {};
+    if (const auto* start = std::get_if<RoundStart>(&message)) on_start(*start, actions);
+    if (const auto* status = std::get_if<MemberStatus>(&message)) on_status(sender, *status, actions);
+    if (const auto* ready = std::get_if<Ready>(&message)) return on_ready(sender, *ready);
+    if (const auto* resumed = std::get_if<Resumed>(&message)) on_resumed(sender, *resumed, actions);
+    if (const auto* release = std::get_if<ReleaseDead>(&message)) on_release(release->life);
+    return {};
+}
+
+void Membership::on_start(const RoundStart& start, Actions& actions) {
+    phase_ = Phase::agreeing;
+    current_ = start.round;
+    statuses_.clear();
+    ready_.clear();
+    released_since_start_.clear();
+    actions.push_back(Multicast{status()});
+}
+
+MemberStatus Membership::status() const {
+    MemberStatus status{*current_, self_, leaving_, round_.generation, members_, dead_, {}};
+    // Only what can concern a member of this view: its machine's earlier lives.
+    for (const auto& life : fenced_) {
+        const auto of_that_node = [&](const base::GroupMember& m) { return m.node == life.node; };
+        if (status.fenced.size() < max_members && std::any_of(view_.begin(), view_.end(), of_that_node)) {
+            status.fenced.push_back(life);
+        }
+    }
+    return status;
+}
+
+void Membership::on_status(base::GroupMember sender, const MemberStatus& status, Actions& actions) {
+    if (phase_ != Phase::agreeing || !current_ || status.round != *current_ || status.self.process != sender) return;
+    statuses_[sender] = status;
+    if (statuses_.size() == view_.size()) agree(actions);
+}
+
+// False: somebody of this view must go first; the next view starts another round.
+bool Membership::everybody_may_take_part(Actions& actions) {
+    std::set<base::NodeIncarnation> certified;
+    for (const auto& [process, status] : statuses_) certified.insert(status.fenced.begin(), status.fenced.end());
+    std::map<base::NodeId, const MemberStatus*> of_node;
+    bool all = true;
+    for (const auto& [process, status] : statuses_) {
+        const bool is_self = process == self_.process;
+        if (certified.contains(status.self.life)) {
+            all = false;
+            if (is_self) lose("this node is known to be dead; it must restart", actions);
+        }
+        // Two processes of one node: the one that came later has no generation yet.
+        auto& first = of_node[process.node];
+        if (first == nullptr) {
+            first = &status;
+            continue;
+        }
+        all = false;
+        const bool this_is_later = status.generation == 0;
+        const auto& later = this_is_later ? status : *first;
+        // A dead process of the same life is no member of this view; its successor waits for the fence.
+        if (later.self.process == self_.process && !terminal()) {
+            lose("another process of this node is in the lockspace", actions);
+        }
+        if (this_is_later) continue;
+        first = &status;
+    }
+    return all;
+}
+
+std::vector<Member> Membership::find_dead() const {
+    std::set<base::Uuid> present;
+    for (const auto& [process, status] : statuses_) present.insert(status.self.session);
+    std::vector<Member> dead;
+    const auto consider = [&](const Member& member) {
+        if (present.contains(member.session) || released_since_start_.contains(member.life)) return;
+        if (!contains_session(dead, member.session)) dead.push_back(member);
+    };
+    for (const auto& [process, status] : statuses_) {
+        std::for_each(status.known.begin(), status.known.end(), consider);
+        std::for_each(status.dead.begin(), status.dead.end(), consider);
+    }
+    std::sort(dead.begin(), dead.end());
+    return dead;
+}
+
+void Membership::agree(Actions& actions) {
+    if (!everybody_may_take_part(actions)) return;
+    Round next;
+    members_.clear();
+    leavers_.clear();
+    for (const auto& [process, status] : statuses_) {
+        next.generation = std::max(next.generation, status.generation);
+        next.participants.push_back(status.self);
+    }
+    const auto dead = find_dead();
+    for (const auto& [process, status] : statuses_) {
+        (status.leaving ? leavers_ : members_).push_back(status.self);
+        if (!status.leaving) next.masters.push_back(process.node);
+    }
+    ++next.generation;
+    round_ = std::move(next);
+    resumed_.clear();
+    bury(dead, actions);
+    phase_ = Phase::waiting;
+    if (round_.masters.empty()) return finish_leaving(actions);
+    become_ready(actions);
+}
+
+void Membership::bury(const std::vector<Member>& dead, Actions& actions) {
+    const auto before = std::exchange(dead_, dead);
+    for (const auto& member : before) {
+        const auto same_life = [&](const Member& other) { return other.life == member.life; };
+        if (std::any_of(dead_.begin(), dead_.end(), same_life)) continue;
+        if (!is_fenced(member.life)) actions.push_back(WithdrawFence{member.life});
+    }
+    for (const auto& member : dead_) {
+        if (contains_session(before, member.session)) continue;
+        actions.push_back(Note{node_text(member.life) + " is gone; waiting until it is certified dead"});
+        actions.push_back(NodeNotice{member.life, NodePhase::died});
+        if (is_fenced(member.life)) {
+            actions.push_back(NodeNotice{member.life, NodePhase::fenced});
+        } else {
+            actions.push_back(RequestFence{member.life});
+        }
+    }
+}
+
+void Membership::become_ready(Actions& actions) {
+    if (phase_ != Phase::waiting || !quorate_) return;
+    for (const auto& member : dead_) {
+        if (!is_fenced(member.life)) return;
+    }
+    // A participant that is certified dead will leave the view: that starts another round.
+    for (const auto& member : round_.participants) {
+        if (is_fenced(member.life)) return;
+    }
+    phase_ = Phase::ready;
+    actions.push_back(Multicast{Ready{*current_, round_.generation}});
+}
+
+Membership::Begun Membership::on_ready(base::GroupMember sender, const Ready& ready) {
+    if (!current_ || ready.round != *current_ || ready.generation != round_.generation) return {};
+    ready_.insert(sender);
+    if (phase_ != Phase::ready || ready_.size() != round_.participants.size()) return {};
+    phase_ = Phase::rebuilding;
+    return round_;
+}
+
+void Membership::rebuild_finished(Actions& actions) {
+    base::ensure(phase_ == Phase::rebuilding, "a rebuild ended that had not begun");
+    phase_ = Phase::running;
+    actions.push_back(Multicast{Resumed{round_.generation}});
+    for (const auto& member : members_) {
+        if (member != self_ && told_joined_.insert(member.session).second) {
+            actions.push_back(NodeNotice{member.life, NodePhase::joined});
+        }
+    }
+    for (const auto& member : leavers_) {
+        if (member != self_) actions.push_back(NodeNotice{member.life, NodePhase::left});
+    }
+    for (const auto& member : dead_) {
+        if (told_recovered_.insert(member.session).second) {
+            actions.push_back(NodeNotice{member.life, NodePhase::recovered});
+        }
+    }
+}
+
+void Membership::on_resumed(base::GroupMember sender, const Resumed& resumed, Actions& actions) {
+    if (resumed.generation != round_.generation) return;
+    if (phase_ != Phase::rebuilding && phase_ != Phase::running) return;
+    resumed_.insert(sender);
+    if (leaving_ && phase_ == Phase::running && resumed_.size() == round_.participants.size()) finish_leaving(actions);
+}
+
+void Membership::on_release(const base::NodeIncarnation& life) {
+    released_since_start_.insert(life);
+    std::erase_if(dead_, [&](const Member& member) { return member.life == life; });
+}
+
+void Membership::on_fenced(const base::NodeIncarnation& life, Actions& actions) {
+    if (terminal() || !fenced_.insert(life).second) return;
+    if (life == self_.life) return lose("this node was fenced", actions);
+    for (const auto& member : dead_) {
+        if (member.life != life) continue;
+        actions.push_back(NodeNotice{life, NodePhase::fenced});
+        break;
+    }
+    become_ready(actions);
+}
+
+void Membership::on_quorum(bool quorate, Actions& actions) {
+    quorate_ = quorate;
+    if (!terminal()) become_ready(actions);
+}
+
+void Membership::on_group_lost(Actions& actions) {
+    if (!terminal()) lose("the connection to Corosync is lost", actions);
+}
+
+void Membership::leave(Actions& actions) {
+    if (terminal() || leaving_) return;
+    leaving_ = true;
+    if (phase_ == Phase::outside) return finish_leaving(actions);
+    start_round(actions);
+}
+
+void Membership::finish_leaving(Actions& actions) {
+    phase_ = Phase::left;
+    actions.push_back(Left{});
+}
+
+void Membership::lose(std::string why, Actions& actions) {
+    phase_ = Phase::lost;
+    actions.push_back(Lost{std::move(why)});
+}
+
+std::set<Member> Membership::linked() const {
+    std::set<Member> all(round_.participants.begin(), round_.participants.end());
+    for (const auto& member : dead_) {
+        if (!is_fenced(member.life)) all.insert(member);
+    }
+    all.erase(self_);
+    return all;
+}
+
+void Membership::check_invariants() const {
+    base::ensure(std::is_sorted(round_.masters.begin(), round_.masters.end()), "masters are not sorted");
+    if (phase_ != Phase::rebuilding && phase_ != Phase::running) return;
+    for (const auto& member : dead_) base::ensure(is_fenced(member.life), "recovery of a life that is not certified");
+}
+
+std::string_view text_of(Membership::Phase phase) {
+    switch (phase) {
+        case Membership::Phase::outside:
+            return "outside";
+        case Membership::Phase::agreeing:
+            return "agreeing";
+        case Membership::Phase::waiting:
+            return "waiting";
+        case Membership::Phase::ready:
+            return "ready";
+        case Membership::Phase::rebuilding:
+            return "rebuilding";
+        case Membership::Phase::running:
+            return "running";
+        case Membership::Phase::left:
+            return "left";
+        case Membership::Phase::lost:
+            return "lost";
+    }
+    return "";
+}
+
+std::string_view text_of(NodePhase phase) {
+    switch (phase) {
+        case NodePhase::joined:
+            return "joined";
+        case NodePhase::left:
+            return "left";
+        case NodePhase::died:
+            return "died";
+        case NodePhase::fenced:
+            return "fenced";
+        case NodePhase::recovered:
+            return "recovered";
+    }
+    return "";
+}
+
+void Membership::describe(base::JsonWriter& json) const {
+    json.begin_object().member("phase", text_of(phase_)).member("generation", round_.generation);
+    json.member("quorate", quorate_);
+    json.key("members").begin_array();
+    for (const auto& member : members_) json.value(member.process.node.value);
+    json.end_array().key("dead").begin_array();
+    for (const auto& member : dead_) {
+        json.begin_object().member("node", member.life.node.value);
+        json.member("life", member.life.incarnation.text());
+        json.member("state",
+                    is_fenced(member.life) ? (phase_ == Phase::running ? "repair" : "fenced") : "wait fencing");
+        json.end_object();
+    }
+    json.end_array().end_object();
+}
+
+}  // namespace dlm
