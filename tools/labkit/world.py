@@ -123,7 +123,9 @@ class World:
     def build(self):
         lines = ["link set lo up"]
         for number, network in enumerate(NETWORKS):
-            lines += [f"link add {network} type bridge", f"link set {network} up"]
+            # An address of its own: else it takes that of its lowest port and changes it with every cable, and whoever
+            # has the old one in its neighbour table talks to nobody for seconds.
+            lines += [f"link add {network} address 02:cf:00:00:00:{number:02x} type bridge", f"link set {network} up"]
             lines.append(f"addr add 10.79.{number}.254/24 dev {network}")
         for name in self.nodes:
             lines.append(f"addr add {self.lab.bmc_address(name)}/24 dev management")
@@ -227,10 +229,15 @@ def live(lab):
 def main(directory):
     lab = Layout(directory)
     syscalls.unshare(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC)
+    wait, go = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.close(go)
+        os.read(wait, 1)    # its own /proc would hide it from the one who writes it down
+        os.close(wait)
         live(lab)
     processes.record_world(lab, pid)
+    os.write(go, b"g")
 
 
 if __name__ == "__main__":
