@@ -10,7 +10,8 @@
 
 namespace blockrep {
 
-// ---- backing disk: offsets are of the data area, which starts at byte 0 of the disk ------------------------------------
+// ---- backing disk: offsets are of the data area, which starts at byte 0 of the disk
+// ------------------------------------
 struct ReadLocal {  // answered by LocalReadDone
     Ticket ticket;
     Range range;
@@ -32,9 +33,10 @@ struct WriteMetadata {  // answered by LocalWriteDone; always stable (FUA)
 };
 struct CloseDisk {};  // after a detach or a failure: requests in flight are still answered, nothing new comes
 
-// ---- the link --------------------------------------------------------------------------------------------------------
-struct OpenLink {};   // listen and dial until LinkOpened; again after every LinkClosed, until CloseLink
-struct CloseLink {    // close the connection and stop trying, unless OpenLink follows
+// ---- the link
+// --------------------------------------------------------------------------------------------------------
+struct OpenLink {};  // listen and dial until LinkOpened; again after every LinkClosed, until CloseLink
+struct CloseLink {   // close the connection and stop trying, unless OpenLink follows
     std::string why;
 };
 struct SendFrame {  // only while a connection stands
@@ -42,7 +44,8 @@ struct SendFrame {  // only while a connection stands
     Payload payload;
 };
 
-// ---- fencing: base::FenceGate -----------------------------------------------------------------------------------------
+// ---- fencing: base::FenceGate
+// -----------------------------------------------------------------------------------------
 struct RequestFence {
     base::NodeIncarnation victim;
     std::string reason;
@@ -51,7 +54,8 @@ struct WithdrawFence {
     base::NodeIncarnation victim;
 };
 
-// ---- answers ---------------------------------------------------------------------------------------------------------
+// ---- answers
+// ---------------------------------------------------------------------------------------------------------
 struct CompleteRead {
     Ticket client;
     base::Result<Payload> data;  // where ReadRequested::into is, or elsewhere: then the driver copies

@@ -19,7 +19,8 @@ using Ticket = std::uint64_t;  // names one action (or one client request) until
 inline constexpr std::uint64_t max_data_length = 1 << 20;
 inline constexpr std::uint64_t max_zeroes_length = 16 << 20;
 
-// ---- clients: the driver chooses the tickets, unique among the client requests in flight -----------------------------
+// ---- clients: the driver chooses the tickets, unique among the client requests in flight
+// -----------------------------
 struct ReadRequested {  // answered by CompleteRead
     Ticket client;
     Range range;
@@ -37,8 +38,9 @@ struct FlushRequested {  // answered by CompleteRequest
 struct ClientOpened {};  // somebody uses the device: no demotion, no detach of the last good disk
 struct ClientClosed {};
 
-// ---- backing disk ----------------------------------------------------------------------------------------------------
-// The disk was opened and its whole metadata area read (Geometry::metadata_length bytes from metadata_offset).
+// ---- backing disk
+// ---------------------------------------------------------------------------------------------------- The disk was
+// opened and its whole metadata area read (Geometry::metadata_length bytes from metadata_offset).
 struct DiskOpened {
     std::uint64_t disk_size = 0;  // bytes, data and internal metadata
     base::Bytes metadata;
@@ -57,7 +59,8 @@ struct LocalFlushDone {
     base::Result<void> outcome;
 };
 
-// ---- the link --------------------------------------------------------------------------------------------------------
+// ---- the link
+// --------------------------------------------------------------------------------------------------------
 struct LinkOpened {};  // an authenticated connection stands; the driver closed any earlier one of this resource
 struct LinkClosed {    // it broke (not when the core asked for CloseLink)
     std::string why;
@@ -67,12 +70,14 @@ struct FrameReceived {
     Payload payload;
 };
 
-// ---- fencing ---------------------------------------------------------------------------------------------------------
+// ---- fencing
+// ---------------------------------------------------------------------------------------------------------
 struct PeerFenced {  // this life of the peer is known to be over
     base::NodeIncarnation dead;
 };
 
-// ---- commands, answered by CompleteCommand -----------------------------------------------------------------------------
+// ---- commands, answered by CompleteCommand
+// -----------------------------------------------------------------------------
 enum class CommandKind { connect, disconnect, promote, force_promote, demote, detach, invalidate, clear_bitmap };
 struct CommandGiven {
     Ticket command;

@@ -38,9 +38,7 @@ std::uint32_t flags_of(const Superblock& from) {
            (from.peer_outdated ? peer_outdated : 0u);
 }
 
-std::uint64_t page_seed(std::uint64_t number, const base::Uuid& device) {
-    return base::checksum(device.bytes, number);
-}
+std::uint64_t page_seed(std::uint64_t number, const base::Uuid& device) { return base::checksum(device.bytes, number); }
 
 }  // namespace
 

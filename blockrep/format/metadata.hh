@@ -1,5 +1,5 @@
-// What a replica keeps about itself at the end of its disk, to the byte (docs/format/blockrep-metadata.md): two copies of
-// a superblock, two of the activity log, the bitmap of what the peer lacks.
+// What a replica keeps about itself at the end of its disk, to the byte (docs/format/blockrep-metadata.md): two copies
+// of a superblock, two of the activity log, the bitmap of what the peer lacks.
 #pragma once
 
 #include <array>
@@ -31,9 +31,7 @@ struct Geometry {
 
     static constexpr std::uint64_t superblock_offset(std::uint64_t copy) { return copy * metadata_block; }
     static constexpr std::uint64_t al_offset(std::uint64_t copy) { return 2 * metadata_block + copy * al_copy_length; }
-    static constexpr std::uint64_t bitmap_offset(std::uint64_t page) {
-        return al_offset(2) + page * metadata_block;
-    }
+    static constexpr std::uint64_t bitmap_offset(std::uint64_t page) { return al_offset(2) + page * metadata_block; }
 };
 // Errc::device_too_small below 1 MiB.
 base::Result<Geometry> geometry_of(std::uint64_t disk_size);

@@ -1,0 +1,313 @@
+// What clients ask: admission, both halves of every request, answers (README: the life of a write, who wins).
+#include <algorithm>
+
+#include "blockrep/core/resource_state.hh"
+
+namespace blockrep {
+namespace {
+
+constexpr std::size_t unproven_limit = 1024;
+
+const Range* range_of(const ClientRequest& request) {
+    if (const auto* read = std::get_if<ReadRequested>(&request)) return &read->range;
+    if (const auto* write = std::get_if<WriteRequested>(&request)) return &write->range;
+    return nullptr;
+}
+
+}  // namespace
+
+bool Resource::State::replicating() const {
+    return session_up && !negotiating && !link_lost_at && replication >= ReplicationState::Established &&
+           replication != ReplicationState::WFBitMapS && replication != ReplicationState::WFBitMapT;
+}
+
+// Whether writes are sent to the peer: it has a disk that takes them.
+bool Resource::State::peer_stores() const {
+    return replicating() && (peer_disk == DiskState::UpToDate || peer_disk == DiskState::Inconsistent);
+}
+
+std::string Resource::State::frozen_because() const {
+    if (role != Role::Primary) return {};
+    if (negotiating) return "connecting: the replicas agree on who has the newer data";
+    if (replicating()) {
+        const bool data = disk == DiskState::UpToDate || peer_disk == DiskState::UpToDate;
+        return data ? "" : "no UpToDate data accessible";
+    }
+    if (alone) return {};
+    if (disk != DiskState::UpToDate) return "the peer is lost and has the only UpToDate data";
+    if (fence_requested) return "the peer is lost: waiting until it is fenced";
+    return "the link to the peer is down";
+}
+
+bool Resource::State::overlaps_own_write(const Range& range) const {
+    return std::any_of(writes.begin(), writes.end(),
+                       [&](const auto& entry) { return entry.second.request.range.overlaps(range); });
+}
+
+bool Resource::State::overlaps_applying(const Range& range) const {
+    return std::any_of(applying.begin(), applying.end(),
+                       [&](const auto& entry) { return entry.second.range.overlaps(range); });
+}
+
+bool Resource::State::overlaps_chunk(const Range& range, bool reading_only) const {
+    return std::any_of(chunks.begin(), chunks.end(), [&](const auto& entry) {
+        return entry.second.range.overlaps(range) && !(reading_only && entry.second.sent);
+    });
+}
+
+bool Resource::State::can_read_locally(const Range& range) const {
+    if (disk == DiskState::UpToDate) return true;
+    return disk == DiskState::Inconsistent && replication == ReplicationState::SyncTarget && !bitmap.any_in(range);
+}
+
+void Resource::State::request(ClientRequest request) {
+    const auto* range = range_of(request);
+    const bool behind = range != nullptr && std::any_of(queue.begin(), queue.end(), [&](const auto& waiting) {
+                            const auto* other = range_of(waiting);
+                            return other != nullptr && other->overlaps(*range);
+                        });
+    if (!may_start(request)) return;
+    if (behind || !try_start(request)) queue.push_back(std::move(request));
+}
+
+// Refuses what no waiting would make right.
+bool Resource::State::may_start(const ClientRequest& request) {
+    const auto refuse = [&](Errc code) {
+        if (const auto* read = std::get_if<ReadRequested>(&request)) {
+            act(CompleteRead{read->client, base::failure(make_error_code(code))});
+        } else if (const auto* write = std::get_if<WriteRequested>(&request)) {
+            act(CompleteRequest{write->client, failed(code)});
+        } else {
+            act(CompleteRequest{std::get<FlushRequested>(request).client, failed(code)});
+        }
+        return false;
+    };
+    if (role != Role::Primary) return refuse(Errc::not_primary);
+    const auto* range = range_of(request);
+    if (range != nullptr && !is_valid_on(*range, geometry.data_size)) return refuse(Errc::out_of_range);
+    return true;
+}
+
+bool Resource::State::try_start(const ClientRequest& request) {
+    if (!frozen_because().empty()) return false;
+    if (const auto* read = std::get_if<ReadRequested>(&request)) return try_read(*read);
+    if (const auto* write = std::get_if<WriteRequested>(&request)) return try_write(*write);
+    return try_flush(std::get<FlushRequested>(request));
+}
+
+bool Resource::State::try_read(const ReadRequested& request) {
+    if (overlaps_own_write(request.range)) return false;
+    if (can_read_locally(request.range)) {
+        start_local_read(request);
+        return true;
+    }
+    if (!replicating() || peer_disk != DiskState::UpToDate) return false;
+    start_remote_read(request);
+    return true;
+}
+
+void Resource::State::start_local_read(const ReadRequested& request) {
+    ++local_reads;
+    read_local(request.range, request.into, [this, request](base::Result<Payload> result) {
+        --local_reads;
+        if (result) return act(CompleteRead{request.client, std::move(result)});
+        fail_disk("read: " + result.error().message());
+        if (peer_disk == DiskState::UpToDate && session_up) {
+            queue.push_back(request);  // the peer has it
+        } else {
+            act(CompleteRead{request.client, base::failure(make_error_code(Errc::local_io), result.error().message())});
+        }
+    });
+}
+
+void Resource::State::start_remote_read(const ReadRequested& request) {
+    const auto id = ticket();
+    remote_reads.emplace(id, request);
+    send(Read{id, request.range});
+}
+
+void Resource::State::on(const ReadDone& message, const Payload& payload) {
+    const auto found = remote_reads.find(message.id);
+    if (found == remote_reads.end()) return bad_peer("an answer to a read that was not asked");
+    const auto request = found->second;
+    remote_reads.erase(found);
+    if (!message.readable) {
+        queue.push_back(request);
+        return;
+    }
+    const Payload data = message.zeroes ? Payload{nullptr, nullptr, request.range.length} : payload;
+    if (data.length != request.range.length) {
+        queue.push_back(request);
+        return bad_peer("an answer to a read with the wrong length");
+    }
+    act(CompleteRead{request.client, data});
+}
+
+bool Resource::State::try_write(const WriteRequested& request) {
+    if (overlaps_own_write(request.range) || overlaps_applying(request.range) || overlaps_chunk(request.range, false)) {
+        return false;
+    }
+    const bool local_disk = has_disk();
+    if (local_disk && !log.acquire(request.range)) return false;
+    const auto id = ticket();
+    auto& write = writes[id];
+    write.request = request;
+    write.holds_extents = local_disk ? disk_number : 0;
+    write.local_pending = local_disk;
+    write.stored_local = local_disk;
+    if (peer_stores()) {
+        send_write(id, write);
+    } else {
+        write.stored_remote = false;
+        bitmap.set(request.range);
+    }
+    if (local_disk) {
+        write_local(request.range, request.payload, request.stable,
+                    [this, id](base::Result<Payload> result) { own_write_stored(id, std::move(result)); });
+    }
+    return true;
+}
+
+void Resource::State::send_write(RequestId id, OwnWrite& write) {
+    write.remote_pending = true;
+    write.remote_unsent = false;
+    write.stored_remote = true;
+    send(Write{id, write.request.range, write.request.payload.is_zeros(), write.request.stable}, write.request.payload);
+}
+
+void Resource::State::own_write_stored(RequestId id, base::Result<Payload> result) {
+    auto& write = writes.at(id);
+    write.local_pending = false;
+    if (!result) {
+        write.stored_local = false;
+        fail_disk("write: " + result.error().message());
+    }
+    release_awaiting(id);
+    finish_write(id);
+}
+
+void Resource::State::on(const WriteDone& message, const Payload&) {
+    const auto found = writes.find(message.id);
+    if (found == writes.end() || !found->second.remote_pending) {
+        return bad_peer("an answer to a write that was not asked");
+    }
+    auto& write = found->second;
+    write.remote_pending = false;
+    write.stored_remote = message.stored;
+    if (message.stored) {
+        if (!write.request.stable) {
+            bitmap.note_unproven(write.request.range, flush_epoch);
+            if (!unproven_since) unproven_since = now;
+            if (bitmap.unproven() > unproven_limit && peer_flushes.empty()) flush_peer({});
+        }
+    } else {
+        bitmap.set(write.request.range);
+        if (peer_disk != DiskState::Diskless) {
+            peer_disk = DiskState::Diskless;
+            peer_lacks_disk();
+        }
+    }
+    finish_write(message.id);
+}
+
+void Resource::State::finish_write(RequestId id) {
+    const auto found = writes.find(id);
+    auto& write = found->second;
+    if (write.local_pending || write.remote_pending || write.remote_unsent) return;
+    if (disk_open && write.holds_extents == disk_number) log.release(write.request.range);
+    const bool stored = write.stored_local || write.stored_remote;
+    act(CompleteRequest{write.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
+    writes.erase(found);
+}
+
+bool Resource::State::try_flush(const FlushRequested& request) {
+    const auto id = ticket();
+    auto& flush = flushes[id];
+    flush.request = request;
+    flush.local_pending = has_disk();
+    flush.stored_local = has_disk();
+    if (peer_stores()) {
+        send_own_flush(id);
+    } else {
+        flush.stored_remote = false;
+    }
+    if (flush.local_pending) {
+        flush_local([this, id](base::Result<Payload> result) {
+            auto& flushed = flushes.at(id);
+            flushed.local_pending = false;
+            flushed.stored_local = result.has_value();
+            if (!result) fail_disk("flush: " + result.error().message());
+            finish_flush(id);
+        });
+    }
+    return true;
+}
+
+void Resource::State::send_own_flush(RequestId id) {
+    auto& flush = flushes.at(id);
+    flush.remote_pending = true;
+    flush.remote_unsent = false;
+    flush.stored_remote = true;
+    flush_peer([this, id](bool stored) {
+        auto& answered = flushes.at(id);
+        answered.remote_pending = false;
+        answered.stored_remote = stored;
+        finish_flush(id);
+    });
+}
+
+void Resource::State::finish_flush(RequestId id) {
+    const auto found = flushes.find(id);
+    const auto& flush = found->second;
+    if (flush.local_pending || flush.remote_pending || flush.remote_unsent) return;
+    const bool stored = flush.stored_local || flush.stored_remote;
+    act(CompleteRequest{flush.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
+    flushes.erase(found);
+}
+
+void Resource::State::flush_peer(std::function<void(bool)> done) {
+    const auto id = ticket();
+    peer_flushes.emplace(id, PeerFlush{flush_epoch++, std::move(done)});
+    unproven_since.reset();
+    send(Flush{id});
+}
+
+void Resource::State::on(const FlushDone& message, const Payload&) {
+    const auto found = peer_flushes.find(message.id);
+    if (found == peer_flushes.end()) return bad_peer("an answer to a flush that was not asked");
+    const auto flush = std::move(found->second);
+    peer_flushes.erase(found);
+    if (message.stored) bitmap.prove(flush.epoch);
+    if (flush.done) flush.done(message.stored);
+}
+
+// A new session with the peer stands: what was kept goes out again.
+void Resource::State::resend_in_flight() {
+    for (auto& [id, write] : writes) {
+        if (!write.remote_unsent) continue;
+        if (peer_stores()) {
+            send_write(id, write);
+        } else if (alone || replicating()) {
+            write.remote_unsent = false;
+            write.stored_remote = false;
+            bitmap.set(write.request.range);
+        }
+    }
+    for (auto& [id, flush] : flushes) {
+        if (!flush.remote_unsent) continue;
+        if (peer_stores()) {
+            send_own_flush(id);
+        } else if (alone || replicating()) {
+            flush.remote_unsent = false;
+            flush.stored_remote = false;
+        }
+    }
+    std::vector<RequestId> ids;
+    for (const auto& entry : writes) ids.push_back(entry.first);
+    for (const auto id : ids) finish_write(id);
+    ids.clear();
+    for (const auto& entry : flushes) ids.push_back(entry.first);
+    for (const auto id : ids) finish_flush(id);
+}
+
+}  // namespace blockrep

@@ -1,0 +1,137 @@
+#include "blockrep/core/handshake.hh"
+
+#include <algorithm>
+
+namespace blockrep {
+namespace {
+
+using Direction = SyncDirection;
+using Extent = SyncExtent;
+
+HandshakeResult sync(int rule, Direction direction, Extent extent) { return {rule, direction, extent}; }
+HandshakeResult refuse(int rule, Disagreement why) { return {rule, Direction::none, Extent::bitmap, why}; }
+
+bool is_new(GenerationId id) { return id == just_created || id == 0; }
+
+bool in_history(GenerationId id, const Generations& of) {
+    return id != 0 && std::find(of.history.begin(), of.history.end(), id) != of.history.end();
+}
+
+bool common_history(const Generations& a, const Generations& b) {
+    return std::any_of(a.history.begin(), a.history.end(), [&](GenerationId id) { return in_history(id, b); });
+}
+
+// Rule 43, which DRBD lacked until 9.2.19: the same generation, nobody crashed as Primary, and yet bits are set (what
+// one had acknowledged without a flush, and lost). The side with the bits knows best.
+HandshakeResult compare_bits(const StateReport& self, const StateReport& peer, bool self_orders) {
+    if (self.dirty_bits == 0 && peer.dirty_bits == 0) return sync(40, Direction::none, Extent::bitmap);
+    if (self.dirty_bits != 0 && peer.dirty_bits != 0) {
+        return sync(43, self_orders ? Direction::target : Direction::source, Extent::bitmap);
+    }
+    return sync(43, self.dirty_bits != 0 ? Direction::source : Direction::target, Extent::bitmap);
+}
+
+// Rules 40, 41 and 40b (here 42): the same generation, no bits by generation; was somebody Primary when it crashed?
+HandshakeResult compare_crashes(const StateReport& self, const StateReport& peer, bool self_orders) {
+    if (!self.crashed_primary && !peer.crashed_primary) return compare_bits(self, peer, self_orders);
+    const bool self_primary = self.role == Role::Primary;
+    const bool peer_primary = peer.role == Role::Primary;
+    if (self_primary && peer_primary) return refuse(41, Disagreement::split_brain);
+    if (self_primary) return sync(41, Direction::source, Extent::bitmap);
+    if (peer_primary) return sync(41, Direction::target, Extent::bitmap);
+    if (self.crashed_primary != peer.crashed_primary) {
+        return sync(42, self.crashed_primary ? Direction::source : Direction::target, Extent::bitmap);
+    }
+    return sync(42, self_orders ? Direction::target : Direction::source, Extent::bitmap);
+}
+
+HandshakeResult compare_equal(const StateReport& self, const StateReport& peer, bool self_orders) {
+    const auto& own = self.generations;
+    const auto& theirs = peer.generations;
+    if (theirs.bitmap == 0 && own.bitmap != 0) {
+        const bool finished = own.bitmap == theirs.history[0] && own.history[0] == theirs.history[1];
+        auto result = sync(finished ? 34 : 36, Direction::source, Extent::bitmap);
+        result.retire_own_bitmap = finished;
+        return result;
+    }
+    if (own.bitmap == 0 && theirs.bitmap != 0) {
+        const bool finished = own.history[0] == theirs.bitmap && own.history[1] == theirs.history[0];
+        return sync(finished ? 35 : 37, Direction::target, Extent::bitmap);
+    }
+    return compare_crashes(self, peer, self_orders);
+}
+
+int quality(DiskState disk) { return disk >= DiskState::Outdated ? 1 : 0; }
+
+// Step (a): exactly one side is Inconsistent, so the data comes from the other.
+HandshakeResult prefer_consistent(HandshakeResult result, const StateReport& self, const StateReport& peer) {
+    if (quality(self.disk) == quality(peer.disk)) return result;
+    const auto wanted = quality(self.disk) > quality(peer.disk) ? Direction::source : Direction::target;
+    if (result.direction == wanted && result.disagreement == Disagreement::none) return result;
+    const bool was_split = result.disagreement != Disagreement::none;
+    // Equal generations: what differs is in the bitmaps, which invalidate has filled.
+    const bool full = was_split || (result.direction != Direction::none && result.extent == Extent::full);
+    return sync(result.rule, wanted, full ? Extent::full : Extent::bitmap);
+}
+
+// Step (d): one side gives up its changes.
+HandshakeResult apply_discard(HandshakeResult result, const StateReport& self, const StateReport& peer) {
+    if (result.disagreement != Disagreement::split_brain || self.discard_my_data == peer.discard_my_data) return result;
+    const auto direction = self.discard_my_data ? Direction::target : Direction::source;
+    return sync(result.rule, direction, result.rule == 90 ? Extent::bitmap : Extent::full);
+}
+
+}  // namespace
+
+HandshakeResult compare_generations(const StateReport& self, const StateReport& peer, bool self_orders) {
+    const auto& own = self.generations;
+    const auto& theirs = peer.generations;
+    if (is_new(own.current) && is_new(theirs.current)) return sync(10, Direction::none, Extent::bitmap);
+    if (is_new(own.current)) return sync(20, Direction::target, Extent::full);
+    if (is_new(theirs.current)) return sync(30, Direction::source, Extent::full);
+    if (own.current == theirs.current) return compare_equal(self, peer, self_orders);
+    if (own.current == theirs.bitmap) return sync(50, Direction::target, Extent::bitmap);
+    if (in_history(own.current, theirs)) return sync(60, Direction::target, Extent::full);
+    if (own.bitmap == theirs.current) return sync(70, Direction::source, Extent::bitmap);
+    if (in_history(theirs.current, own)) return sync(80, Direction::source, Extent::full);
+    if (own.bitmap == theirs.bitmap && own.bitmap != 0) return refuse(90, Disagreement::split_brain);
+    if (common_history(own, theirs)) return refuse(100, Disagreement::split_brain);
+    return refuse(110, Disagreement::unrelated);
+}
+
+HandshakeResult decide_handshake(const StateReport& self, const StateReport& peer, bool self_orders) {
+    if (self.disk == DiskState::Diskless || peer.disk == DiskState::Diskless)
+        return sync(1, Direction::none, Extent::bitmap);
+    if (self.data_size != peer.data_size) return refuse(2, Disagreement::sizes_differ);
+    auto result = compare_generations(self, peer, self_orders);
+    result = apply_discard(prefer_consistent(result, self, peer), self, peer);
+    if (result.disagreement != Disagreement::none) return result;
+    if (result.direction == Direction::none) return result;
+    const auto& source = result.direction == Direction::source ? self : peer;
+    const auto& target = result.direction == Direction::source ? peer : self;
+    if (quality(source.disk) == 0) return refuse(result.rule, Disagreement::source_not_consistent);
+    if (target.role == Role::Primary && target.disk >= DiskState::Outdated) {
+        return refuse(result.rule, Disagreement::primary_would_lose);
+    }
+    return result;
+}
+
+std::string_view to_string(Disagreement disagreement) {
+    switch (disagreement) {
+        case Disagreement::none:
+            return "none";
+        case Disagreement::split_brain:
+            return "Split-Brain detected but unresolved, dropping connection!";
+        case Disagreement::unrelated:
+            return "Unrelated data, aborting!";
+        case Disagreement::sizes_differ:
+            return "The backing disks have different sizes";
+        case Disagreement::source_not_consistent:
+            return "The side with the newer generation is Inconsistent";
+        case Disagreement::primary_would_lose:
+            return "I shall become SyncTarget, but I am primary!";
+    }
+    return "?";
+}
+
+}  // namespace blockrep

@@ -1,0 +1,32 @@
+// Who has the newer data: DRBD's table over generation identifiers (drbd_uuid_compare, rules 10 to 100), then over the
+// disks' states. A pure function of what both sides report; each side computes it, and the results mirror each other.
+#pragma once
+
+#include <string_view>
+
+#include "blockrep/format/message.hh"
+
+namespace blockrep {
+
+enum class SyncDirection { none, source, target };  // of the side that asks
+enum class SyncExtent { bitmap, full };
+enum class Disagreement { none, split_brain, unrelated, sizes_differ, source_not_consistent, primary_would_lose };
+
+struct HandshakeResult {
+    int rule = 0;  // of the table; for the log and for tests
+    SyncDirection direction = SyncDirection::none;
+    SyncExtent extent = SyncExtent::bitmap;
+    Disagreement disagreement = Disagreement::none;  // if any, the link is given up
+    bool retire_own_bitmap = false;                  // rule 34: the last resync did finish
+    bool operator==(const HandshakeResult&) const = default;
+};
+
+// `self_orders`: this node is the one with the lower number.
+HandshakeResult decide_handshake(const StateReport& self, const StateReport& peer, bool self_orders);
+
+// The rows of the generations alone, before disk states are looked at.
+HandshakeResult compare_generations(const StateReport& self, const StateReport& peer, bool self_orders);
+
+std::string_view to_string(Disagreement disagreement);
+
+}  // namespace blockrep
