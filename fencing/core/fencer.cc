@@ -14,7 +14,7 @@ base::Duration backoff_after(std::uint32_t attempts, const Settings& settings) {
 }
 
 Fencer::Fencer(Settings settings, const base::Uuid& incarnation, const std::vector<HistoryEntry>& past)
-    : settings_(std::move(settings)), self_{settings_.self, incarnation} {
+    : settings_(std::move(settings)), self_{settings_.self, incarnation}, slots_(settings_) {
     for (const auto& entry : past) {
         history_.add(entry);
         for (const auto& life : entry.dead) lives_.bury({entry.victim, life});
@@ -23,6 +23,7 @@ Fencer::Fencer(Settings settings, const base::Uuid& incarnation, const std::vect
 }
 
 void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
+    now_ = now;
     std::visit([&](const auto& each) { on(each, now, actions); }, event);
     drop_answered_requests();
     correct_rumours(actions);

@@ -17,6 +17,7 @@
 #include "fencing/core/lives.hh"
 #include "fencing/core/operation.hh"
 #include "fencing/core/settings.hh"
+#include "fencing/core/shooting_slots.hh"
 
 namespace fencing {
 
@@ -98,6 +99,8 @@ class Fencer {
     bool has_devices(base::NodeId victim) const;
     bool is_being_shot(base::NodeId node) const;
     bool may_shoot(base::Instant now) const { return quorate_ && now >= settled_at_; }
+    bool has_slots(base::NodeId victim) const { return slots_.exist() && left_at_.contains(victim); }
+    base::Instant due_at(base::NodeId victim, const Operation& operation, base::Instant now) const;
     std::optional<base::NodeId> chosen_executor(base::NodeId victim, const Operation& operation) const;
     base::Duration delay_of(base::NodeId victim) const;
 
@@ -126,7 +129,9 @@ class Fencer {
 
     // Local.
     bool quorate_ = false;
+    base::Instant now_;  // of the last step
     base::Instant settled_at_;
+    ShootingSlots slots_;
     std::map<base::NodeId, base::Instant> left_at_;  // when nodes that are not in the group were missed
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;

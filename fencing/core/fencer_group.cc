@@ -145,7 +145,9 @@ void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant no
     for (auto& [key, asked] : operation.requests) asked.covered = true;
     if (sender != settings_.self) return;
     operation.claim_sent.reset();
-    if (may_shoot(now) && !running_.contains(claim.victim)) return begin_attempt(claim.victim, operation, now, actions);
+    const auto left = left_at_.find(claim.victim);
+    const bool in_time = left == left_at_.end() || slots_.may_begin(claim.victim, left->second, now);
+    if (may_shoot(now) && in_time && !running_.contains(claim.victim)) return begin_attempt(claim.victim, operation, now, actions);
     actions.push_back(Multicast{Decline{claim.victim, claim.attempt}});
 }
 

@@ -15,7 +15,7 @@ void Fencer::add_request(base::NodeId asker, const OpenRequest& request, base::I
     auto& operation = found->second;
     if (is_new) {
         operation.since = now;
-        operation.ready_at = now + delay_of(victim.node);
+        operation.ready_at = has_slots(victim.node) ? now : now + delay_of(victim.node);
         operation.asker = request.asker;
         operation.reason = request.reason;
     }
@@ -89,10 +89,17 @@ bool Fencer::waits_for_time_only(base::NodeId victim, const Operation& operation
 
 void Fencer::claim_what_is_due(base::Instant now, Actions& actions) {
     for (auto& [victim, operation] : operations_) {
-        if (now < operation.ready_at || !may_shoot(now) || !waits_for_time_only(victim, operation)) continue;
+        if (!waits_for_time_only(victim, operation) || now < due_at(victim, operation, now)) continue;
         operation.claim_sent = operation.attempts;
         actions.push_back(Multicast{Claim{victim, operation.attempts}});
     }
+}
+
+// When the claim may be made, as seen from `now`.
+base::Instant Fencer::due_at(base::NodeId victim, const Operation& operation, base::Instant now) const {
+    const auto earliest = std::max({operation.ready_at, settled_at_, now});
+    const auto left = left_at_.find(victim);
+    return left == left_at_.end() ? earliest : slots_.next(victim, left->second, earliest);
 }
 
 base::Duration Fencer::delay_of(base::NodeId victim) const {
@@ -107,7 +114,7 @@ std::optional<base::Instant> Fencer::next_deadline() const {
     };
     for (const auto& [victim, running] : running_) consider(running.execution.next_deadline());
     for (const auto& [victim, operation] : operations_) {
-        if (waits_for_time_only(victim, operation)) consider(std::max(operation.ready_at, settled_at_));
+        if (waits_for_time_only(victim, operation)) consider(due_at(victim, operation, now_));
     }
     return first;
 }

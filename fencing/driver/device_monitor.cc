@@ -1,10 +1,14 @@
 #include "fencing/driver/device_monitor.hh"
 
+#include <algorithm>
+
 #include "base/io/clock.hh"
 #include "base/io/log.hh"
 
 namespace fencing {
 namespace {
+
+constexpr auto retry_failed_after = base::Duration::seconds(10);
 
 const char* text_of(Verdict verdict) {
     switch (verdict) {
@@ -24,20 +28,18 @@ const char* text_of(Verdict verdict) {
 
 DeviceMonitor::DeviceMonitor(base::EventLoop& loop, const Config& config, AgentRunner& runner)
     : loop_(loop), config_(config), runner_(runner) {
-    if (config_.monitor_interval > base::Duration{}) timer_ = loop_.after({}, [this] { check_all(); });
-}
-
-void DeviceMonitor::check_all() {
+    if (config_.monitor_interval <= base::Duration{}) return;
     for (const auto& [name, device] : config_.devices) {
-        if (!device.heuristic && checking_.insert(name).second) check(device);
+        if (!device.heuristic) next_checks_[name] = loop_.after({}, [this, &each = device] { check(each); });
     }
-    timer_ = loop_.after(config_.monitor_interval, [this] { check_all(); });
 }
 
 void DeviceMonitor::check(const Device& device) {
     runner_.run(device, "status", "", [this, name = device.name](const AgentEnd& end) {
-        checking_.erase(name);
         note(name, AgentAction::status, end);
+        const bool failed = judge(AgentAction::status, end.exit, end.code) == Verdict::failed;
+        const auto wait = failed ? std::min(retry_failed_after, config_.monitor_interval) : config_.monitor_interval;
+        next_checks_[name] = loop_.after(wait, [this, name] { check(config_.devices.at(name)); });
     });
 }
 

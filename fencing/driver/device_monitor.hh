@@ -1,8 +1,8 @@
-// Asks every fence device now and then for the power state, so that a dead one is noticed before it is needed.
+// Asks every fence device now and then for the power state (one that fails: sooner), so that a dead one is noticed
+// before it is needed.
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 
 #include "base/io/event_loop.hh"
@@ -29,7 +29,6 @@ class DeviceMonitor {
         base::Instant when;
         base::Duration took;
     };
-    void check_all();
     void check(const Device& device);
     void warn_of_change(const std::string& device, const Health& health) const;
 
@@ -37,8 +36,7 @@ class DeviceMonitor {
     const Config& config_;
     AgentRunner& runner_;
     std::map<std::string, Health> health_;
-    std::set<std::string> checking_;
-    base::EventLoop::Handle timer_;
+    std::map<std::string, base::EventLoop::Handle> next_checks_;
 };
 
 }  // namespace fencing
