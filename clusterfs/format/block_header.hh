@@ -23,7 +23,7 @@ enum class BlockType : std::uint32_t {
 struct BlockHeader {
     BlockType magic{};
     std::uint32_t version = 0;               // of this structure; 1 in this format
-    std::uint64_t checksum = 0;              // XXH3 of the whole block with this field 0, seeded with 0
+    std::uint64_t checksum = 0;              // XXH3 of what follows, seeded with the XXH3 of the 8 bytes before
     std::array<std::byte, 16> filesystem{};  // uuid of the filesystem
     std::uint64_t number = 0;                // where this block belongs: tells misdirected writes
     std::uint64_t owner = 0;                 // inode number; 0 for blocks of the filesystem as a whole

@@ -12,8 +12,8 @@ namespace clusterfs {
 enum class BlockFault {
     none,
     unknown_type,      // no magic of ours
-    unknown_version,   // of the structure
     bad_checksum,      // torn or rotten
+    unknown_version,   // of the structure
     other_filesystem,  // a whole block of another filesystem (or of this device before it was formatted anew)
     wrong_place,       // a whole block of this filesystem that belongs elsewhere
 };

@@ -54,7 +54,7 @@ struct JournalDescriptor {
     std::uint32_t images = 0;       // of the record as a whole
     std::uint32_t tags_here = 0;    // capacity in all but the last descriptor
     std::uint32_t reserved_0 = 0;
-    std::uint64_t images_checksum = 0;  // XXH3 over the images, in order; the descriptors have their own
+    std::uint64_t images_checksum = 0;  // XXH3 over the checksums in the images' headers, in order
     std::uint64_t reserved_1 = 0;
     std::uint64_t reserved_2 = 0;
     std::array<JournalTag, capacity> tags{};

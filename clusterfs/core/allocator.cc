@@ -1,0 +1,252 @@
+#include "clusterfs/core/allocator.hh"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "clusterfs/core/error.hh"
+#include "clusterfs/format/allocation_group.hh"
+#include "clusterfs/format/superblock.hh"
+
+namespace clusterfs {
+namespace {
+
+LockName group_lock(std::uint64_t group) { return {LockType::allocation_group, group}; }
+
+base::Result<void> check_map(const AllocationMap& map, const Geometry& geometry) {
+    if (const auto* fault = fault_in(map, geometry)) {
+        return base::failure(Errc::corrupted,
+                             "allocation map in block " + std::to_string(map.header.number) + ": " + fault);
+    }
+    return {};
+}
+
+base::Result<const AllocationMap*> read_map(View& view, std::uint64_t group, std::uint32_t index) {
+    const auto geometry = view.superblock().geometry();
+    BASE_ASSIGN(const auto* block,
+                view.block(geometry.map_block(group, index), group_lock(group), BlockType::allocation_map));
+    const auto& map = block->as<AllocationMap>();
+    BASE_TRY(check_map(map, geometry));
+    return &map;
+}
+
+base::Result<AllocationMap*> modify_map(View& view, std::uint64_t group, std::uint32_t index) {
+    const auto geometry = view.superblock().geometry();
+    BASE_ASSIGN(auto* block,
+                view.modify(geometry.map_block(group, index), group_lock(group), BlockType::allocation_map));
+    auto& map = block->as<AllocationMap>();
+    BASE_TRY(check_map(map, geometry));
+    return &map;
+}
+
+std::uint32_t& count_of(AllocationMap& map, BlockState state) {
+    return state == BlockState::free ? map.free_count : map.free_metadata_count;
+}
+
+// One search for free blocks: what may be taken, and how many at most.
+class Search {
+  public:
+    Search(View& view, Purpose purpose, std::uint32_t wanted, BlockNumber goal)
+        : view_(view), purpose_(purpose), wanted_(wanted), goal_(goal) {}
+
+    base::Result<std::optional<BlockRange>> in_group(std::uint64_t group) {
+        const auto geometry = view_.superblock().geometry();
+        const auto maps = geometry.maps_in_group(group);
+        const auto start = geometry.group_of(goal_) == group ? geometry.map_index_of(goal_) : 0;
+        for (std::uint32_t i = 0; i < maps; ++i) {
+            BASE_ASSIGN(auto found, in_map(group, (start + i) % maps));
+            if (found) return found;
+        }
+        return std::optional<BlockRange>();
+    }
+
+  private:
+    base::Result<std::optional<BlockRange>> in_map(std::uint64_t group, std::uint32_t index) {
+        BASE_ASSIGN(const auto* map, read_map(view_, group, index));
+        const auto room = std::min(wanted_, room_in(*map));
+        if (room == 0) return std::optional<BlockRange>();
+        if (purpose_ != Purpose::data && map->free_metadata_count > 0) {
+            if (const auto run = best_run(*map, BlockState::free_metadata, room)) return take(*map, *run);
+        }
+        if (const auto run = best_run(*map, BlockState::free, room)) return take(*map, *run);
+        return std::optional<BlockRange>();
+    }
+
+    // How many blocks this purpose may take from the map: only what frees something may touch the reserve.
+    std::uint32_t room_in(const AllocationMap& map) const {
+        const auto all = map.free_count + map.free_metadata_count;
+        if (purpose_ == Purpose::metadata_to_free) return all;
+        const auto reserve = view_.superblock().reserve_per_map;
+        const auto usable = all > reserve ? all - reserve : 0;
+        return purpose_ == Purpose::data ? std::min(usable, map.free_count) : usable;
+    }
+
+    bool just_freed(BlockNumber number) const {
+        for (const auto& [first, count] : view_.transaction().freed) {
+            if (number >= first && number - first < count) return true;
+        }
+        return view_.source().freed_recently(number);
+    }
+
+    std::uint32_t run_length(const AllocationMap& map, BlockState state, std::uint32_t from, std::uint32_t limit) {
+        std::uint32_t length = 0;
+        while (length < limit && from + length < map.block_count && map.state(from + length) == state &&
+               !just_freed(map.first_block + from + length)) {
+            ++length;
+        }
+        return length;
+    }
+
+    // The first run of `room` blocks behind the goal (then before it), else the longest there is.
+    std::optional<BlockRange> best_run(const AllocationMap& map, BlockState state, std::uint32_t room) {
+        const auto blocks = map.block_count;
+        const bool near = goal_ >= map.first_block && goal_ - map.first_block < blocks;
+        const auto start = near ? static_cast<std::uint32_t>(goal_ - map.first_block) : 0;
+        BlockRange best;
+        const auto look = [&](std::uint32_t from, std::uint32_t until) {
+            for (auto i = from; i < until && best.count < room;) {
+                if (i % 4 == 0 && map.states[i / 4] == 0x55) {
+                    i += 4;
+                    continue;
+                }
+                const auto length = run_length(map, state, i, room);
+                if (length > best.count) best = {map.first_block + i, length};
+                i += std::max<std::uint32_t>(length, 1);
+            }
+        };
+        look(start, blocks);
+        if (best.count < room) look(0, start);
+        if (best.count == 0) return std::nullopt;
+        return best;
+    }
+
+    base::Result<std::optional<BlockRange>> take(const AllocationMap& found, BlockRange run) {
+        BASE_ASSIGN(auto* map, modify_map(view_, found.group, found.index));
+        const auto first = static_cast<std::uint32_t>(run.first - map->first_block);
+        auto& count = count_of(*map, map->state(first));
+        if (count < run.count) return base::failure(Errc::corrupted, "an allocation map's counts are wrong");
+        count -= run.count;
+        for (std::uint32_t i = 0; i < run.count; ++i) map->set_state(first + i, BlockState::used);
+        return std::optional<BlockRange>(run);
+    }
+
+    View& view_;
+    Purpose purpose_;
+    std::uint32_t wanted_;
+    BlockNumber goal_;
+};
+
+// The groups in the order in which they are searched: those that this slot prefers, from the goal's on; then others
+// whose lock is here already; then the rest.
+std::vector<std::uint64_t> search_order(const View& view, BlockNumber goal) {
+    const auto groups = view.superblock().geometry().group_count();
+    const auto slots = view.superblock().slot_count;
+    const auto slot = view.source().slot();
+    const auto goal_group = std::min(view.superblock().geometry().group_of(goal), groups - 1);
+    const auto home = goal_group % slots == slot ? goal_group : goal_group / slots * slots + slot;
+    std::vector<std::uint64_t> order;
+    order.reserve(groups);
+    for (std::uint64_t i = 0; i < groups; ++i) order.push_back((home + i) % groups);
+    const auto rank = [&](std::uint64_t group) {
+        if (group % slots == slot) return 0;
+        return view.source().held(group_lock(group)) == LockMode::exclusive ? 1 : 2;
+    };
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return rank(a) < rank(b); });
+    return order;
+}
+
+base::Result<void> release_in_map(View& view, BlockRange range, BlockState to) {
+    const auto geometry = view.superblock().geometry();
+    const auto group = geometry.group_of(range.first);
+    BASE_ASSIGN(auto* map, modify_map(view, group, geometry.map_index_of(range.first)));
+    const auto first = static_cast<std::uint32_t>(range.first - map->first_block);
+    for (std::uint32_t i = 0; i < range.count; ++i) {
+        if (map->state(first + i) != BlockState::used) {
+            return base::failure(Errc::corrupted, "block " + std::to_string(range.first + i) + " is freed twice");
+        }
+        map->set_state(first + i, to);
+    }
+    count_of(*map, to) += range.count;
+    return {};
+}
+
+}  // namespace
+
+LockName group_lock_of(const Superblock& superblock, BlockNumber block) {
+    return group_lock(superblock.geometry().group_of(block));
+}
+
+base::Result<BlockRange> allocate(View& view, Purpose purpose, std::uint32_t wanted, BlockNumber goal) {
+    Search search(view, purpose, std::max<std::uint32_t>(wanted, 1), goal);
+    for (const auto group : search_order(view, goal)) {
+        BASE_TRY(view.lock(group_lock(group), LockMode::exclusive));
+        BASE_ASSIGN(const auto found, search.in_group(group));
+        if (found) return *found;
+    }
+    return base::failure(std::errc::no_space_on_device);
+}
+
+base::Result<void> release(View& view, BlockRange range, Purpose was) {
+    const auto geometry = view.superblock().geometry();
+    const auto end = range.first + range.count;
+    if (end > geometry.block_count || range.count == 0 || geometry.is_fixed(range.first)) {
+        return base::failure(Errc::corrupted, "block " + std::to_string(range.first) + " cannot be freed");
+    }
+    for (auto group = geometry.group_of(range.first); group <= geometry.group_of(end - 1); ++group) {
+        BASE_TRY(view.lock(group_lock(group), LockMode::exclusive));
+    }
+    for (auto next = range.first; next < end;) {
+        const auto group = geometry.group_of(next);
+        const auto index = geometry.map_index_of(next);
+        const auto map_end = geometry.first_of_map(group, index) + geometry.blocks_in_map(group, index);
+        const auto count = static_cast<std::uint32_t>(std::min(end, map_end) - next);
+        const auto to = was == Purpose::data ? BlockState::free : BlockState::free_metadata;
+        BASE_TRY(release_in_map(view, {next, count}, to));
+        next += count;
+    }
+    view.note_freed(range.first, range.count);
+    return {};
+}
+
+base::Result<std::uint32_t> reclaim_free_metadata(View& view, std::uint64_t group) {
+    BASE_TRY(view.lock(group_lock(group), LockMode::exclusive));
+    std::uint32_t reclaimed = 0;
+    for (std::uint32_t index = 0; index < view.superblock().geometry().maps_in_group(group); ++index) {
+        BASE_ASSIGN(const auto* current, read_map(view, group, index));
+        if (current->free_metadata_count == 0) continue;
+        BASE_ASSIGN(auto* map, modify_map(view, group, index));
+        for (std::uint32_t i = 0; i < map->block_count; ++i) {
+            if (map->state(i) == BlockState::free_metadata) map->set_state(i, BlockState::free);
+        }
+        reclaimed += map->free_metadata_count;
+        map->free_count += map->free_metadata_count;
+        map->free_metadata_count = 0;
+    }
+    return reclaimed;
+}
+
+base::Result<SpaceCounts> count_space(View& view, std::uint64_t first_group, std::uint64_t groups) {
+    const auto geometry = view.superblock().geometry();
+    const auto end = std::min(geometry.group_count(), first_group + groups);
+    base::Result<void> locked;
+    for (auto group = first_group; group < end; ++group) {
+        if (auto one = view.lock(group_lock(group), LockMode::shared); !one) locked = std::move(one);
+    }
+    BASE_TRY(std::move(locked));
+    SpaceCounts counts;
+    for (auto group = first_group; group < end; ++group) {
+        const auto maps = geometry.maps_in_group(group);
+        counts.blocks += geometry.blocks_in_group(group) - group_reserved_blocks - maps;
+        for (std::uint32_t index = 0; index < maps; ++index) {
+            BASE_ASSIGN(const auto* map, read_map(view, group, index));
+            const auto free = map->free_count + map->free_metadata_count;
+            const auto reserve = view.superblock().reserve_per_map;
+            counts.free += free;
+            counts.available += free > reserve ? free - reserve : 0;
+        }
+    }
+    return counts;
+}
+
+}  // namespace clusterfs
