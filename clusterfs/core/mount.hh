@@ -57,9 +57,12 @@ struct ReleaseDead {  // the journal of that node was replayed: what it held may
 struct Stopped {  // unmount is complete, or the mount cannot go on (error)
     base::Result<void> outcome;
 };
+struct BecomeReadOnly {  // nothing can be changed any more; say so. Reading goes on
+    base::Error reason;
+};
 struct Started {};  // the filesystem may be used
 using Action = std::variant<ReadBlocks, WriteBlocks, FlushDevice, RequestLock, ReleaseLock, InvalidateKernel,
-                            ReleaseDead, Started, Stopped>;
+                            ReleaseDead, BecomeReadOnly, Started, Stopped>;
 using Actions = std::vector<Action>;
 
 // ---- events --------------------------------------------------------------------------------------------------------
@@ -104,6 +107,7 @@ struct MountOptions {
     base::Duration commit_interval = base::Duration::seconds(5);
     base::Duration minimum_hold = base::Duration::milliseconds(5);  // of a fresh lock, before it is given back
     std::uint32_t cache_blocks = 65536;                             // bound of clean cached blocks
+    std::uint32_t cached_locks = 131072;                            // about as many locks are kept after use
 };
 
 class Mount : private ViewSource {
@@ -150,6 +154,7 @@ class Mount : private ViewSource {
     LockMode held(const LockName& name) const override;
     bool freed_recently(BlockNumber number) const override;
     bool journal_has_space() const override;
+    bool read_only() const override;
 
     struct State;
     std::unique_ptr<State> state_;

@@ -12,6 +12,7 @@
 
 #include "base/error.hh"
 #include "base/time.hh"
+#include "clusterfs/core/error.hh"
 #include "clusterfs/core/block.hh"
 #include "clusterfs/format/block_header.hh"
 
@@ -54,6 +55,8 @@ class ViewSource {
     // Blocks freed by transactions that are not durable yet: not to be handed out (README, invariant 6).
     virtual bool freed_recently(BlockNumber number) const = 0;
     virtual bool journal_has_space() const = 0;
+    // Nothing may be changed: mounted so, or because the journal can no longer be written.
+    virtual bool read_only() const { return false; }
 };
 
 // One operation's changes. Applied as a whole or dropped.
@@ -68,13 +71,19 @@ struct Transaction {
     bool empty() const { return blocks.empty() && freed.empty(); }
 };
 
+inline constexpr std::size_t max_operation_blocks = 240;
+
 class View {
   public:
-    View(const ViewSource& source, base::WallTime now) : source_(source), now_(now) {}
+    // `refused`: open locks that another holder kept from being granted exclusively (see lock()).
+    View(const ViewSource& source, base::WallTime now, std::set<LockName> refused = {})
+        : source_(source), now_(now), refused_(std::move(refused)) {}
     View(const View&) = delete;
     View& operator=(const View&) = delete;
 
-    // Succeeds if the lock is held in that mode or a stronger one; else notes the need.
+    // Succeeds if the lock is held in that mode or a stronger one; else notes the need. An exclusive open lock
+    // (LockType::open) is never waited for: while anybody, on this node or another, has the inode open (the lock
+    // pinned), the answer is std::errc::device_or_resource_busy.
     [[nodiscard]] base::Result<void> lock(const LockName& name, LockMode mode);
     // Several at once, so that one run names them all: prefer this to lock() after lock().
     [[nodiscard]] base::Result<void> lock(std::initializer_list<LockNeed> all);
@@ -91,7 +100,9 @@ class View {
     void note_freed(BlockNumber first, std::uint32_t count) { transaction_.freed.emplace_back(first, count); }
     // Keeps a held lock from being given away after this operation is done, until Mount::unpin().
     void pin(const LockName& name) { transaction_.pinned.insert(name); }
-    // To be called first by every operation that will change something: waits for room in the journal.
+    // To be called first by every operation that will change something: waits for room in the journal, and refuses
+    // with EROFS where nothing may be changed. One operation may change at most max_operation_blocks blocks; larger
+    // work (truncating a big file, deleting it) is cut into several operations.
     [[nodiscard]] base::Result<void> will_change();
 
     const ViewSource& source() const { return source_; }
@@ -100,10 +111,16 @@ class View {
 
     const Needs& needs() const { return needs_; }
     Transaction& transaction() { return transaction_; }
+    // Every lock that was asked for in this run, in the order of asking.
+    const std::vector<LockName>& used_locks() const { return used_; }
 
   private:
+    [[nodiscard]] base::Result<BlockHandle> fetch(BlockNumber number, const LockName& covered_by, BlockType type);
+
     const ViewSource& source_;
     base::WallTime now_;
+    std::set<LockName> refused_;
+    std::vector<LockName> used_;
     Needs needs_;
     Transaction transaction_;
     // Keeps alive what block() handed out.

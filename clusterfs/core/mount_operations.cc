@@ -1,0 +1,281 @@
+#include "clusterfs/core/mount_operations.hh"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/ensure.hh"
+#include "clusterfs/format/block_seal.hh"
+
+namespace clusterfs {
+namespace {
+constexpr std::size_t longest_read = 64;
+}  // namespace
+
+void MountOperations::run(Mount::Operation operation, Mount::Completion done) {
+    const auto id = ++last_id_;
+    auto& pending = pending_[id];
+    pending.operation = std::move(operation);
+    pending.done = std::move(done);
+    pending.since = io_.now();
+    ready_.push_back(id);
+}
+
+void MountOperations::run_ready() {
+    if (running_) return;
+    running_ = true;
+    while (!ready_.empty() || !fresh_grants_.empty()) {
+        if (!ready_.empty()) {
+            const auto id = ready_.front();
+            ready_.pop_front();
+            attempt(id);
+            continue;
+        }
+        // Who waited has used it: now another node may get it.
+        const auto name = *fresh_grants_.begin();
+        fresh_grants_.erase(fresh_grants_.begin());
+        locks_.advance(name, io_.now(), io_.actions());
+    }
+    running_ = false;
+}
+
+void MountOperations::attempt(Id id) {
+    const auto found = pending_.find(id);
+    if (found == pending_.end() || !found->second.ready()) return;
+    auto& pending = found->second;
+    ++pending.runs;
+    View view(source_, io_.wall(), pending.refused);
+    auto outcome = pending.operation(view);
+    const bool needs = !outcome && outcome.error().code == make_error_code(Errc::needed);
+    if (needs) return park(id, pending, view);
+    if (outcome && wait_for_pins(id, pending, view)) return;
+    complete(id, view, std::move(outcome));
+}
+
+// A lock that another node waits for takes no new pins: the operation is run again when we have it anew.
+bool MountOperations::wait_for_pins(Id id, Pending& pending, View& view) {
+    for (const auto& name : view.transaction().pinned) {
+        if (!locks_.refuses_pins(name)) continue;
+        const bool reads_only = view.transaction().empty();
+        const auto mode = reads_only ? LockMode::shared : locks_.granted_mode(name);
+        pending.locks.emplace(name, mode);
+        waiting_for_lock_[name].push_back(id);
+        protect(pending, {});
+        locks_.want_again(name, mode);
+        return true;
+    }
+    return false;
+}
+
+void MountOperations::complete(Id id, View& view, base::Result<void> outcome) {
+    auto& transaction = view.transaction();
+    if (outcome) {
+        for (const auto& name : transaction.pinned) locks_.pin(name);
+        if (!transaction.empty()) {
+            base::ensure(!source_.read_only(), "an operation changes a read-only filesystem");
+            base::ensure(transaction.blocks.size() <= max_operation_blocks, "an operation is of bounded size");
+            cache_.apply(transaction);
+            journal_.note_change(transaction);
+        }
+    }
+    const auto used = view.used_locks();
+    finish(id, std::move(outcome));
+    for (const auto& name : used) {
+        if (name.type == LockType::open) locks_.finish_open_lock(name, io_.now(), io_.actions());
+    }
+}
+
+void MountOperations::finish(Id id, base::Result<void> outcome) {
+    auto node = pending_.extract(id);
+    auto& pending = node.mapped();
+    protect(pending, {});
+    pending.done(std::move(outcome));
+}
+
+// Notes what is missing and asks for it.
+void MountOperations::park(Id id, Pending& pending, View& view) {
+    const auto& needs = view.needs();
+    base::ensure(!needs.empty(), "an operation that needs something names it");
+    const LockName* lowest = nullptr;
+    for (const auto& [name, mode] : needs.locks) {
+        if (lowest == nullptr || ranks_below(name, *lowest)) lowest = &name;
+    }
+    std::vector<LockName> keep;
+    for (const auto& name : view.used_locks()) {
+        const bool held = source_.held(name) != LockMode::none && !needs.locks.contains(name);
+        if (held && (lowest == nullptr || ranks_below(name, *lowest))) keep.push_back(name);
+    }
+    protect(pending, std::move(keep));
+    if (needs.journal_space) {
+        pending.space = true;
+        waiting_for_space_.push_back(id);
+        journal_.want_space();
+    }
+    read_needed(id, pending, needs);
+    need_locks(id, pending, needs);
+    if (pending.ready()) ready_.push_back(id);
+}
+
+// Newly protected ones first, so that a lock in both lists is never unprotected in between.
+void MountOperations::protect(Pending& pending, std::vector<LockName> names) {
+    for (const auto& name : names) locks_.protect(name);
+    for (const auto& name : std::exchange(pending.protects, std::move(names))) {
+        locks_.unprotect(name, io_.now(), io_.actions());
+    }
+}
+
+void MountOperations::need_locks(Id id, Pending& pending, const Needs& needs) {
+    for (const auto& [name, mode] : needs.locks) {
+        if (source_.held(name) >= mode) continue;
+        pending.locks.emplace(name, mode);
+        waiting_for_lock_[name].push_back(id);
+        if (!locks_.want(name, mode, io_.now(), io_.actions())) {
+            pending.locks.erase(name);
+            pending.refused.insert(name);
+        }
+    }
+}
+
+void MountOperations::read_needed(Id id, Pending& pending, const Needs& needs) {
+    std::vector<BlockNeed> run;
+    for (const auto& need : needs.blocks) {
+        pending.blocks.insert(need.number);
+        waiting_for_block_[need.number].push_back(id);
+        if (reads_.contains(need.number)) continue;
+        reads_[need.number] = {need.covered_by, locks_.tenure(need.covered_by)};
+        const bool joins = !run.empty() && run.back().number + 1 == need.number && run.size() < longest_read;
+        if (!joins && !run.empty()) issue_read(std::exchange(run, {}));
+        run.push_back(need);
+    }
+    if (!run.empty()) issue_read(run);
+}
+
+void MountOperations::issue_read(const std::vector<BlockNeed>& run) {
+    io_.read(run.front().number, static_cast<std::uint32_t>(run.size()),
+             [this, run](base::Result<MountIo::Blocks> read) { on_blocks(run, std::move(read)); });
+}
+
+void MountOperations::on_blocks(const std::vector<BlockNeed>& run, base::Result<MountIo::Blocks> read) {
+    for (std::size_t i = 0; i < run.size(); ++i) {
+        if (read) {
+            on_block(run[i], (*read)[i]);
+        } else {
+            reads_.erase(run[i].number);
+            block_arrived(run[i].number, &read.error());
+        }
+    }
+}
+
+void MountOperations::on_block(const BlockNeed& need, const std::shared_ptr<Block>& block) {
+    const auto read = reads_.extract(need.number).mapped();
+    const auto fault = check(block->bytes, need.number, source_.superblock().uuid());
+    // Another tenure of the lock: the block may have been changed elsewhere since. It is simply read again.
+    const bool valid = read.tenure != 0 && read.tenure == locks_.tenure(read.covered_by);
+    if (!valid || cache_.contains(need.number)) return block_arrived(need.number, nullptr);
+    if (fault != BlockFault::none) {
+        const base::Error error{make_error_code(Errc::corrupted),
+                                "block " + std::to_string(need.number) + ": " + text_of(fault)};
+        return block_arrived(need.number, &error);
+    }
+    io_.saw_sequence(block->as<BlockHeader>().sequence);
+    cache_.insert_clean(need.number, need.covered_by, block);
+    block_arrived(need.number, nullptr);
+}
+
+void MountOperations::block_arrived(BlockNumber number, const base::Error* error) {
+    auto node = waiting_for_block_.extract(number);
+    if (node.empty()) return;
+    for (const auto id : node.mapped()) {
+        const auto found = pending_.find(id);
+        if (found == pending_.end() || found->second.blocks.erase(number) == 0) continue;
+        if (error != nullptr) {
+            finish(id, std::unexpected(*error));
+        } else {
+            make_ready(id);
+        }
+    }
+}
+
+void MountOperations::make_ready(Id id) {
+    if (pending_.at(id).ready()) ready_.push_back(id);
+}
+
+void MountOperations::on_lock_granted(const LockName& name, LockMode mode) {
+    fresh_grants_.insert(name);
+    auto node = waiting_for_lock_.extract(name);
+    if (node.empty()) return;
+    std::vector<Id> still;
+    for (const auto id : node.mapped()) {
+        const auto found = pending_.find(id);
+        if (found == pending_.end()) continue;
+        auto& pending = found->second;
+        const auto wanted = pending.locks.find(name);
+        if (wanted == pending.locks.end()) continue;
+        if (wanted->second > mode) {
+            still.push_back(id);
+            continue;
+        }
+        pending.locks.erase(wanted);
+        // Kept while only higher ones are waited for.
+        const bool lowest = std::none_of(pending.locks.begin(), pending.locks.end(),
+                                         [&](const auto& other) { return ranks_below(other.first, name); });
+        if (lowest && !pending.ready()) {
+            locks_.protect(name);
+            pending.protects.push_back(name);
+        }
+        make_ready(id);
+    }
+    if (!still.empty()) waiting_for_lock_[name] = std::move(still);
+}
+
+void MountOperations::on_lock_refused(const LockName& name) {
+    auto node = waiting_for_lock_.extract(name);
+    if (node.empty()) return;
+    for (const auto id : node.mapped()) {
+        const auto found = pending_.find(id);
+        if (found == pending_.end()) continue;
+        const auto wanted = found->second.locks.find(name);
+        if (wanted == found->second.locks.end()) continue;
+        if (wanted->second != LockMode::exclusive) {  // it waited for less, which nobody has refused
+            waiting_for_lock_[name].push_back(id);
+            locks_.want(name, wanted->second, io_.now(), io_.actions());
+            continue;
+        }
+        found->second.locks.erase(wanted);
+        found->second.refused.insert(name);
+        make_ready(id);
+    }
+}
+
+void MountOperations::on_space() {
+    for (const auto id : std::exchange(waiting_for_space_, {})) {
+        const auto found = pending_.find(id);
+        if (found == pending_.end()) continue;
+        found->second.space = false;
+        make_ready(id);
+    }
+}
+
+void MountOperations::fail_all(const base::Error& error) {
+    while (!pending_.empty()) finish(pending_.begin()->first, std::unexpected(error));
+    ready_.clear();
+    waiting_for_lock_.clear();
+    waiting_for_block_.clear();
+    waiting_for_space_.clear();
+}
+
+void MountOperations::describe(base::JsonWriter& json) const {
+    json.begin_array();
+    for (const auto& [id, pending] : pending_) {
+        json.begin_object().member("runs", pending.runs);
+        json.member("milliseconds", (io_.now() - pending.since).to_milliseconds());
+        json.key("locks").begin_array();
+        for (const auto& [name, mode] : pending.locks) json.value(name.text());
+        json.end_array().key("blocks").begin_array();
+        for (const auto number : pending.blocks) json.value(number);
+        json.end_array().member("journal_space", pending.space).end_object();
+    }
+    json.end_array();
+}
+
+}  // namespace clusterfs
