@@ -4,18 +4,18 @@ import time
 
 from .common import expect, fresh_directory
 
-CONFIGURATION = '''daemon off; pid /tmp/nginx-acceptance.pid; error_log /tmp/nginx-acceptance.log;
+CONFIGURATION = '''daemon off; pid /run/lab/nginx-acceptance.pid; error_log /run/lab/nginx-acceptance.log;
 events {{ worker_connections 64; }}
 http {{ access_log off; sendfile on; open_file_cache max=1000; open_file_cache_valid 1s;
- client_body_temp_path /tmp/nb; proxy_temp_path /tmp/np; fastcgi_temp_path /tmp/nf; uwsgi_temp_path /tmp/nu; scgi_temp_path /tmp/ns;
+ client_body_temp_path /run/lab/nb; proxy_temp_path /run/lab/np; fastcgi_temp_path /run/lab/nf; uwsgi_temp_path /run/lab/nu; scgi_temp_path /run/lab/ns;
  server {{ listen 127.0.0.1:8088; root {root}; }} }}
 '''
 
 
 def check(lab, options):
     root = fresh_directory(lab, 'www')
-    lab.run('b', 'sh', '-c', 'cat > /tmp/nginx-acceptance.conf', input=CONFIGURATION.format(root=root))
-    server = lab.popen('b', 'sh', '-c', 'exec nginx -c /tmp/nginx-acceptance.conf')
+    lab.run('b', 'sh', '-c', 'cat > /run/lab/nginx-acceptance.conf', input=CONFIGURATION.format(root=root))
+    server = lab.popen('b', 'sh', '-c', 'exec nginx -c /run/lab/nginx-acceptance.conf')
     try:
         wait_for_server(lab)
         for number in range(options.uploads):
@@ -25,7 +25,7 @@ def check(lab, options):
             expect(hashlib.sha256(served.encode()).digest() == hashlib.sha256(text.encode()).digest(),
                    f'page {number}: b serves {len(served)} bytes of {len(text)}')
     finally:
-        lab.run('b', 'sh', '-c', 'kill $(cat /tmp/nginx-acceptance.pid)', check=False)
+        lab.run('b', 'sh', '-c', 'kill $(cat /run/lab/nginx-acceptance.pid)', check=False)
         server.wait(timeout=30)
     return f'{options.uploads} pages uploaded on a, each served by b at once'
 
