@@ -20,13 +20,20 @@ def act(chooser, directory):
     elif kind < 6:
         os.rename(one, two)
     elif kind < 7:
-        os.link(one, two)
+        link(one, two)
     elif kind < 8:
         os.mkdir(one)
     elif kind < 9:
         os.unlink(one)
     else:
         os.rmdir(one)
+
+
+def link(one, two):
+    try:
+        os.link(one, two)
+    except PermissionError:     # what link says of a directory
+        raise OSError(errno.EISDIR, 'a directory') from None
 
 
 def main():
