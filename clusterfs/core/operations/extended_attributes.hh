@@ -12,14 +12,12 @@
 
 namespace clusterfs::operations {
 
-inline constexpr std::size_t max_xattr_name_length = 255;
-
 enum class XattrMode { create_or_replace, create_only, replace_only };
 
 // ENODATA.
 base::Result<base::Bytes> get_xattr(View& view, InodeReference inode, std::string_view name);
-// EEXIST, ENODATA, ERANGE for a name too long or empty, E2BIG for a value larger than 64 KiB, ENOSPC for one that finds
-// no room in inode and xattr block.
+// EEXIST, ENODATA, ERANGE for a name that is empty or too long, E2BIG for a value larger than 64 KiB, ENOSPC for one
+// that finds no room in inode and xattr block.
 base::Result<void> set_xattr(View& view, InodeReference inode, std::string_view name, base::ByteView value,
                              XattrMode mode);
 base::Result<std::vector<std::string>> list_xattrs(View& view, InodeReference inode);

@@ -28,8 +28,9 @@ enum class Deletion {
 // One bounded step of deleting an inode without links.
 base::Result<Deletion> delete_orphan(View& view, InodeReference inode);
 
-// Up to `limit` inodes on the orphan list of a slot whose numbers are larger than `after`: run after a mount for one's
-// own slot and after the replay of a dead node's journal for its slot.
+// Up to `limit` inodes on the orphan list of a slot, in the list's own order, behind that of number `after` (0: from
+// the start): for delete_orphan() after a mount (one's own slot) and after the replay of a dead node's journal (its
+// slot).
 base::Result<std::vector<InodeReference>> list_orphans(View& view, std::uint32_t slot, InodeNumber after,
                                                        std::size_t limit);
 

@@ -12,24 +12,24 @@
 
 namespace clusterfs::operations {
 
-// What the driver has to do before it calls again with `zeroed` set.
 struct ResizeStep {
     bool done = false;
-    // Bytes [begin, end) of that block have to become zeros (read, change, write, note_data_written()); inode_lock is
-    // pinned until then. Call the operation again with zeroed = true, then unpin.
-    std::optional<PartialBlock> zero;
+    // Not done and work: perform it as a write (no new bytes, or zeros), finish_write(), call the operation again with
+    // `zeroed` one higher, then unpin. Not done and no work: call again with the same `zeroed`.
+    std::optional<WritePlan> work;
     Attributes attributes;  // when done
 };
 
-// truncate and ftruncate. Call until done: a growing file may need the end of its last block zeroed, a shrinking one
-// is shortened at once (visible with the first step) and its blocks are freed in bounded steps.
-base::Result<ResizeStep> resize(View& view, InodeReference inode, std::uint64_t size, bool clear_set_ids, bool zeroed);
+// truncate and ftruncate; `zeroed` is 0 in the first call. A growing file may need the end of its last block zeroed; a
+// shrinking one is shortened with the first step, and its blocks are freed in bounded ones.
+base::Result<ResizeStep> resize(View& view, InodeReference inode, std::uint64_t size, bool clear_set_ids,
+                                unsigned zeroed);
 
 enum class Preallocation { change_size, keep_size };
 // fallocate mode 0 and FALLOC_FL_KEEP_SIZE: [offset, offset + length) gets blocks, unwritten where new.
 base::Result<ResizeStep> preallocate(View& view, InodeReference inode, std::uint64_t offset, std::uint64_t length,
-                                     Preallocation mode, bool zeroed);
-// FALLOC_FL_PUNCH_HOLE: at most two partial blocks are asked to be zeroed, one after the other: `zeroed` counts them.
+                                     Preallocation mode, unsigned zeroed);
+// FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE.
 base::Result<ResizeStep> punch_hole(View& view, InodeReference inode, std::uint64_t offset, std::uint64_t length,
                                     unsigned zeroed);
 

@@ -1,0 +1,151 @@
+#include "clusterfs/core/operations/file_data.hh"
+
+#include <algorithm>
+
+#include "clusterfs/core/error.hh"
+#include "clusterfs/core/extent_map.hh"
+#include "clusterfs/core/operations/access.hh"
+#include "clusterfs/core/operations/orphans.hh"
+#include "clusterfs/core/operations/write_steps.hh"
+
+namespace clusterfs::operations {
+namespace {
+
+base::Result<void> plan_read(View& view, InodeNumber inode, std::uint64_t offset, ReadPlan& plan) {
+    const auto end = offset + plan.length;
+    for (auto next = offset; next < end;) {
+        const auto file_block = next / block_size;
+        BASE_ASSIGN(const auto mapping, map_block(view, inode, file_block, blocks_for(end) - file_block));
+        const auto until = std::min(end, (file_block + mapping.count) * block_size);
+        const BlockNumber block = mapping.unwritten ? 0 : mapping.disk_block;
+        auto* last = plan.segments.empty() ? nullptr : &plan.segments.back();
+        if (last != nullptr && last->block == 0 && block == 0) {
+            last->length += until - next;
+        } else {
+            plan.segments.push_back({next, until - next, block});
+        }
+        next = until;
+    }
+    return {};
+}
+
+WritePlan nothing_to_write(std::uint64_t offset) {
+    WritePlan plan;
+    plan.done = true;
+    plan.offset = offset;
+    return plan;
+}
+
+base::Result<WritePlan> write_into_inode(View& view, const WriteRequest& request, std::uint64_t offset) {
+    BASE_ASSIGN(auto* inode, modify_inode(view, request.inode.number));
+    write_inline(*inode, offset, request.data);
+    touch_modified(view, *inode);
+    if (request.clear_set_ids) BASE_TRY(drop_privileges(view, request.inode.number));
+    auto plan = nothing_to_write(offset);
+    plan.length = request.data.size();
+    return plan;
+}
+
+// What is inline and does not stay so: moved to a block, together with the new bytes where they lie in the same block.
+base::Result<WritePlan> move_out(View& view, const Inode& inode, std::uint64_t offset, std::uint64_t length) {
+    BASE_ASSIGN(auto plan, begin_staging(view, inode));
+    plan.offset = offset;
+    if (offset + length > block_size) return plan;
+    const auto end = static_cast<std::uint32_t>(offset + length);
+    plan.length = length;
+    plan.segments.push_back({0, plan.before->block, 1});
+    plan.partial.push_back({0, plan.before->block, static_cast<std::uint32_t>(offset), end, plan.before->valid});
+    plan.before.reset();
+    return plan;
+}
+
+base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uint64_t offset, std::uint64_t length) {
+    BASE_ASSIGN(const auto* inode, read_inode(view, number));
+    WritePlan plan;
+    if (offset + length > inode->size) {
+        BASE_ASSIGN(const bool clean, free_leftovers(view, *inode));
+        plan.again = !clean;
+        if (plan.again) return plan;
+    }
+    const auto first = offset / block_size;
+    if (first > inode->size / block_size) {
+        BASE_ASSIGN(plan.before, stale_tail(view, *inode));
+    }
+    BASE_ASSIGN(const auto allocated, allocate_range(view, number, first, blocks_for(offset + length) - first));
+    plan.offset = offset;
+    plan.length = std::min(length, (first + allocated) * block_size - offset);
+    BASE_TRY(plan_blocks(view, *inode, plan));
+    plan.pins = {inode_lock(number)};
+    view.pin(inode_lock(number));
+    return plan;
+}
+
+}  // namespace
+
+base::Result<ReadPlan> begin_read(View& view, InodeReference reference, std::uint64_t offset, std::uint64_t length) {
+    BASE_ASSIGN(const auto* inode, lock_and_read(view, reference, LockMode::shared));
+    BASE_TRY(require_regular(*inode));
+    ReadPlan plan;
+    if (offset >= inode->size) return plan;
+    plan.length = std::min(length, inode->size - offset);
+    if (inode->content == Content::data) {
+        const auto bytes = content_of(*inode).subspan(offset, plan.length);
+        plan.is_inline = true;
+        plan.inline_data.assign(bytes.begin(), bytes.end());
+        return plan;
+    }
+    BASE_TRY(plan_read(view, reference.number, offset, plan));
+    const bool device = std::ranges::any_of(plan.segments, [](const auto& segment) { return segment.block != 0; });
+    if (!device) return plan;
+    plan.pins = {inode_lock(reference.number)};
+    view.pin(inode_lock(reference.number));
+    return plan;
+}
+
+base::Result<WritePlan> begin_write(View& view, const WriteRequest& request) {
+    BASE_ASSIGN(const auto* inode, lock_and_read(view, request.inode, LockMode::exclusive));
+    BASE_TRY(require_regular(*inode));
+    BASE_TRY(view.will_change());
+    const auto offset = request.append ? inode->size : request.offset;
+    if (offset >= max_file_size) return base::failure(std::errc::file_too_large);
+    const auto length = std::min<std::uint64_t>(request.data.size(), max_file_size - offset);
+    if (length == 0) return nothing_to_write(offset);
+    if (inode->content == Content::data) {
+        if (std::max(inode->size, offset + length) <= inode->content_capacity()) {
+            return write_into_inode(view, request, offset);
+        }
+        if (inode->size > 0) return move_out(view, *inode, offset, length);
+        BASE_TRY(make_extents(view, request.inode.number));
+    }
+    return write_to_blocks(view, request.inode.number, offset, length);
+}
+
+base::Result<void> finish_write(View& view, InodeReference reference, const WritePlan& plan, bool clear_set_ids) {
+    if (plan.done || plan.again) return {};
+    BASE_ASSIGN(auto* inode, lock_and_modify(view, reference));
+    const auto number = reference.number;
+    if (plan.staging != 0) {
+        BASE_TRY(finish_staging(view, number, plan.staging));
+    } else if (plan.has_unwritten) {
+        const auto first = plan.offset / block_size;
+        BASE_TRY(mark_written(view, number, first, blocks_for(plan.offset + plan.length) - first));
+    }
+    if (plan.length == 0) return {};
+    if (!plan.zeros) inode->size = std::max(inode->size, plan.offset + plan.length);
+    touch_modified(view, *inode);
+    if (clear_set_ids) BASE_TRY(drop_privileges(view, number));
+    return {};
+}
+
+base::Result<void> abandon_write(View& view, InodeReference reference, const WritePlan& plan) {
+    if (plan.staging == 0) return {};
+    BASE_TRY(lock_and_read(view, {plan.staging, 0}, LockMode::exclusive));
+    BASE_TRY(lock_and_read(view, reference, LockMode::shared));
+    BASE_TRY(view.will_change());
+    BASE_ASSIGN(const bool empty, free_content(view, plan.staging));
+    if (!empty) return base::failure(Errc::corrupted, "a staging inode owns more than its block");
+    BASE_TRY(remove_orphan(view, plan.staging));
+    return free_inode(view, plan.staging);
+}
+
+}  // namespace clusterfs::operations
