@@ -74,8 +74,8 @@ void Resource::unlock(base::NodeId from, const Unlock& message, MasterNotices& n
         notices.push_back({from, ValueStored{message.lock}});
     }
     if (take(granted_, owner) || take(converting_, owner) || take(waiting_, owner)) serve(notices);
-    // The value block lives as long as somebody has a lock.
-    if (unused()) value_ = Value{};
+    // The value block lives as long as somebody has a lock; the sequence goes on, for the sake of late copies.
+    if (unused()) value_ = Value{{}, value_.sequence, true};
 }
 
 void Resource::cancel(base::NodeId from, const Cancel& message, MasterNotices& notices) {
@@ -102,7 +102,7 @@ void Resource::adopt(base::NodeId from, const HeldLock& held) {
 }
 
 void Resource::store(const Value& written) {
-    if (written.sequence > value_.sequence) value_ = written;
+    if (written.sequence >= value_.sequence) value_ = written;
 }
 
 void Resource::withhold(const base::NodeIncarnation& life) {

@@ -5,6 +5,7 @@
 // served from the front. Flags change that, see dlm/format/types.hh.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -53,10 +54,13 @@ class Resource {
     // Rebuild.
     void forget_locks();
     void adopt(base::NodeId from, const HeldLock& held);
-    // Takes a value that was written under a lock if it is newer than what is known.
+    // Takes a value that was written under a lock unless a newer one is known.
     void store(const Value& written);
+    // A value of that sequence exists, but whether it is the last one is not known.
+    void note_sequence(std::uint64_t sequence) { value_.sequence = std::max(value_.sequence, sequence); }
     void set_value(const Value& value) { value_ = value; }
-    void invalidate_value() { value_.valid = false; }
+    // Older copies must not make it valid again, so it counts as a write.
+    void invalidate_value() { value_ = {value_.bytes, value_.sequence + 1, false}; }
 
     // Not to be granted beyond NL until released for all of these lives.
     void withhold(const base::NodeIncarnation& life);

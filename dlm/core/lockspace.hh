@@ -1,0 +1,185 @@
+// One member of a lockspace: owner of its own locks, master of some resources, directory of some names. Pure: events
+// in, actions out; the rules are in dlm/README.md.
+//
+// What an owner says to a master on the same node takes the same way as what travels, except that it is a call.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json_writer.hh"
+#include "base/time.hh"
+#include "dlm/core/action.hh"
+#include "dlm/core/membership.hh"
+#include "dlm/core/resource.hh"
+
+namespace dlm {
+
+class Lockspace {
+  public:
+    struct Settings {
+        Member self;
+        base::Duration forget_after = base::Duration::seconds(10);  // a resource without locks
+    };
+    explicit Lockspace(const Settings& settings);
+
+    // Total: every event is accepted in every state. After Lost or Left nothing happens any more, except that requests
+    // complete as cancelled.
+    void step(const Event& event, base::Instant now, Actions& actions);
+    std::optional<base::Instant> next_deadline() const;
+    void check_invariants() const;
+    // Status; with `locks`, every resource mastered here.
+    void describe(base::JsonWriter& json, base::Instant now, bool locks) const;
+
+    Membership::Phase phase() const { return membership_.phase(); }
+    std::size_t owned_locks() const { return owned_.size(); }
+    // What this process holds, as its client was told: for checkers.
+    template <typename Visit>
+    void visit_held(Visit visit) const {
+        for (const auto& [id, lock] : owned_) {
+            if (lock.granted) visit(id, lock.name, lock.agreed_to_demotion() ? Mode::NL : *lock.granted);
+        }
+    }
+    // Nobody but this node need be asked about that name.
+    bool is_local(const Name& name) const;
+
+  private:
+    // ---- owner (lockspace_owner.cc)
+    struct Pending {
+        OperationId operation = 0;
+        Mode mode = Mode::NL;
+        Flags flags;
+        bool sent = false;       // in this generation
+        bool cancelled = false;  // cancel was asked for
+    };
+    struct OwnedLock {
+        Name name;
+        std::optional<Mode> granted;
+        base::NodeId master;  // 0: to be asked for
+        std::optional<Pending> pending;
+        bool demoted = false;        // the master may have given up what was granted before the pending conversion
+        std::optional<Value> value;  // as last read or written
+        bool agreed_to_demotion() const { return pending && granted && pending->flags.has(Flag::demote_on_deadlock); }
+    };
+    // Written by an unlock, not yet known to have reached the master.
+    struct UnstoredValue {
+        base::NodeId master;
+        NamedValue value;
+    };
+    using Owned = std::unordered_map<LockId, OwnedLock>;
+
+    void on(const LockRequested& event);
+    void on(const ConversionRequested& event);
+    void on(const UnlockRequested& event);
+    void on(const CancelRequested& event);
+    void lower(LockId id, OwnedLock& lock, const ConversionRequested& event);
+    bool is_done_without_master(const OwnedLock& lock, const ConversionRequested& event) const;
+    std::optional<Value> written_value(const OwnedLock& lock, std::optional<Mode> to, Flags flags,
+                                       const ValueBytes& bytes) const;
+    void dispatch(LockId id, OwnedLock& lock);
+    void dispatch_all();
+    void complete_cancelled(LockId id, OwnedLock& lock);
+    void ask_again(LockId id, OperationId operation, base::NodeId next);
+    OwnedLock* find_pending(LockId id, OperationId operation);
+
+    void from_master(base::NodeId from, const Granted& message);
+    void from_master(base::NodeId from, const Refused& message);
+    void from_master(base::NodeId from, const Blocking& message);
+    void from_master(base::NodeId from, const ValueStored& message);
+    void from_master(base::NodeId from, const Redirect& message);
+    void from_master(base::NodeId from, const NotMaster& message);
+
+    // ---- master and directory (lockspace_master.cc)
+    struct Mastered {
+        Resource resource;
+        std::optional<base::Instant> unused_since;
+        bool in_unused_list = false;
+        bool orphaned = false;     // its master is gone: what the dead held is not known
+        bool value_known = false;  // of an orphan: from somebody who would know
+    };
+    using MasteredNames = std::unordered_map<Name, Mastered>;
+
+    void to_master(base::NodeId from, const Request& message);
+    void to_master(base::NodeId from, const Convert& message);
+    void to_master(base::NodeId from, const Lower& message);
+    void to_master(base::NodeId from, const Unlock& message);
+    void to_master(base::NodeId from, const Cancel& message);
+    void to_master(base::NodeId from, const DirectoryRemove& message);
+    base::NodeId directory_of(const Name& name) const;
+    Mastered& master_here(const Name& name);
+    void changed(const Name& name, Mastered& mastered, MasterNotices notices);
+    void note_use(const Name& name, Mastered& mastered);
+    void publish(MasterNotices notices);
+    void forget_unused();
+    void serve_all();
+    void release_dead(const base::NodeIncarnation& life);
+
+    // ---- membership and rebuild (lockspace_rebuild.cc)
+    void on(const ViewChanged& event);
+    void on(const GroupMessageDelivered& event);
+    void on(const QuorumChanged& event);
+    void keep_links();
+    void begin_rebuild(const Round& round);
+    void purge(const std::map<base::NodeId, base::Uuid>& previous);
+    void purge_exactly(const std::map<base::NodeId, base::NodeIncarnation>& dead);
+    void hand_over();
+    void tell_directory();
+    void tell_held(const std::map<base::NodeId, base::Uuid>& previous);
+    void tell_unstored(const std::map<base::NodeId, base::Uuid>& previous);
+    void tell_unstored_again();
+    void tell_done();
+    void rebuild(base::NodeId from, const DirectoryEntries& message);
+    void rebuild(base::NodeId from, const HeldLocks& message);
+    void rebuild(base::NodeId from, const WrittenValues& message);
+    void rebuild(base::NodeId from, const Handover& message);
+    void rebuild(base::NodeId from, const RebuildDone& message);
+    Mastered& rebuilt(const Name& name);
+    void adopt(base::NodeId from, const HeldLock& held);
+    void finish_rebuild();
+    void judge(Mastered& mastered);
+    bool is_master(base::NodeId node) const;
+    void end_if_over();
+
+    // ---- routing (lockspace.cc)
+    void on(const PeerMessageArrived& event);
+    void on(const DeadReleaseRequested& event);
+    void on(const LeaveRequested& event);
+    void on(const LifeFenced& event);
+    void on(const GroupLost& event);
+    void on(const TimePassed& event);
+    void send(base::NodeId to, PeerBody body);
+    void deliver(base::NodeId from, const PeerBody& body);
+    void work_off_stash();
+    std::optional<base::NodeId> node_of(const base::Uuid& session) const;
+    void act(Action action) { actions_->push_back(std::move(action)); }
+
+    Settings settings_;
+    Membership membership_;
+    base::NodeId self_;
+    base::Instant now_;           // of the step under way
+    Actions* actions_ = nullptr;  // likewise
+
+    Generation generation_ = 0;                     // whose rebuild has begun
+    std::map<base::NodeId, base::Uuid> sessions_;   // its participants
+    std::vector<base::NodeId> masters_;             // its masters, sorted
+    std::set<base::NodeId> told_everything_;        // participants whose RebuildDone has arrived
+    std::set<base::NodeIncarnation> unknown_dead_;  // died when it was not known what they held here
+    std::set<Member> links_;
+    struct Stashed {
+        base::Uuid session;
+        PeerMessage message;
+    };
+    std::deque<Stashed> stash_;  // of a generation to come, or until grants may be made
+
+    Owned owned_;
+    std::unordered_map<LockId, UnstoredValue> unstored_;
+    MasteredNames mastered_;
+    std::unordered_map<Name, base::NodeId> directory_;  // names that hash to this node: their master
+    std::deque<std::pair<base::Instant, Name>> unused_;
+};
+
+}  // namespace dlm

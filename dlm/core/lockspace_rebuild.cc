@@ -1,0 +1,303 @@
+// A new generation: masters forget, owners tell, orphans get new masters, the dead are judged.
+#include <algorithm>
+
+#include "base/ensure.hh"
+#include "dlm/core/lockspace.hh"
+
+namespace dlm {
+namespace {
+
+// Collects items for each node and sends them in messages of bounded size.
+template <typename Item, typename Send>
+class Batches {
+  public:
+    explicit Batches(Send send) : send_(std::move(send)) {}
+    void add(base::NodeId to, Item item) {
+        auto& batch = batches_[to];
+        batch.push_back(std::move(item));
+        if (batch.size() == max_batch) send_(to, std::exchange(batch, {}));
+    }
+    void flush() {
+        for (auto& [to, batch] : batches_) {
+            if (!batch.empty()) send_(to, std::exchange(batch, {}));
+        }
+    }
+
+  private:
+    Send send_;
+    std::map<base::NodeId, std::vector<Item>> batches_;
+};
+
+template <typename Item, typename Send>
+Batches<Item, Send> batches_of(Send send) {
+    return Batches<Item, Send>(std::move(send));
+}
+
+}  // namespace
+
+void Lockspace::on(const ViewChanged& event) {
+    membership_.on_view(event.view, *actions_);
+    end_if_over();
+}
+
+void Lockspace::on(const GroupMessageDelivered& event) {
+    const auto before = membership_.phase();
+    const auto begun = membership_.on_message(event.sender, event.message, *actions_);
+    if (const auto* release = std::get_if<ReleaseDead>(&event.message)) release_dead(release->life);
+    if (before == Membership::Phase::agreeing) keep_links();
+    if (begun) {
+        begin_rebuild(*begun);
+    } else {
+        end_if_over();
+    }
+}
+
+void Lockspace::on(const QuorumChanged& event) {
+    const bool could = membership_.may_grant();
+    membership_.on_quorum(event.quorate, *actions_);
+    if (could || !membership_.may_grant()) return;
+    tell_unstored_again();
+    work_off_stash();
+    serve_all();
+    dispatch_all();
+}
+
+// Nothing waits for what will not come: after Lost or Left everything in flight is cancelled.
+void Lockspace::end_if_over() {
+    if (!membership_.terminal()) return;
+    stash_.clear();
+    std::vector<LockId> waiting;
+    for (const auto& [id, lock] : owned_) {
+        if (lock.pending) waiting.push_back(id);
+    }
+    std::sort(waiting.begin(), waiting.end());
+    for (const auto id : waiting) complete_cancelled(id, owned_.at(id));
+}
+
+void Lockspace::keep_links() {
+    auto wanted = membership_.linked();
+    for (const auto& member : links_) {
+        if (!wanted.contains(member)) act(CloseLink{member.session});
+    }
+    for (const auto& member : wanted) {
+        if (!links_.contains(member)) act(OpenLink{member});
+    }
+    links_ = std::move(wanted);
+}
+
+bool Lockspace::is_master(base::NodeId node) const {
+    return std::binary_search(masters_.begin(), masters_.end(), node);
+}
+
+void Lockspace::begin_rebuild(const Round& round) {
+    const auto previous = std::exchange(sessions_, {});
+    for (const auto& member : round.participants) sessions_[member.process.node] = member.session;
+    generation_ = round.generation;
+    masters_ = round.masters;
+    purge(previous);
+    told_everything_.clear();
+    directory_.clear();
+    act(Note{"generation " + std::to_string(generation_) + ": rebuilding with " + std::to_string(masters_.size()) +
+             " members"});
+    if (membership_.leaving()) hand_over();
+    tell_directory();
+    tell_held(previous);
+    tell_unstored(previous);
+    tell_done();
+    work_off_stash();
+}
+
+// Forgets all locks; what those who are gone for good held is noted first.
+void Lockspace::purge(const std::map<base::NodeId, base::Uuid>& previous) {
+    std::map<base::NodeId, base::NodeIncarnation> known;
+    for (const auto& member : membership_.dead()) {
+        const auto node = member.process.node;
+        const auto was = previous.find(node);
+        if (was == previous.end() || was->second != member.session) continue;
+        if (told_everything_.contains(node)) {
+            known[node] = member.life;
+        } else {
+            unknown_dead_.insert(member.life);
+        }
+    }
+    purge_exactly(known);
+}
+
+void Lockspace::purge_exactly(const std::map<base::NodeId, base::NodeIncarnation>& dead) {
+    for (auto& [name, mastered] : mastered_) {
+        auto& resource = mastered.resource;
+        const auto judge_entry = [&](const Resource::Entry& entry) {
+            const auto died = dead.find(entry.owner.node);
+            if (died == dead.end() || !may_write(*entry.granted)) return;
+            resource.withhold(died->second);
+            if (*entry.granted != Mode::CW) resource.invalidate_value();
+        };
+        if (!dead.empty()) {
+            std::for_each(resource.granted().begin(), resource.granted().end(), judge_entry);
+            std::for_each(resource.converting().begin(), resource.converting().end(), judge_entry);
+        }
+        resource.forget_locks();
+    }
+}
+
+void Lockspace::hand_over() {
+    auto batches = batches_of<HandedResource>(
+        [this](base::NodeId to, std::vector<HandedResource> batch) { send(to, Handover{std::move(batch)}); });
+    for (const auto& [name, mastered] : mastered_) {
+        if (mastered.orphaned) continue;  // knows no more than the others
+        HandedResource handed{name, mastered.resource.value(), mastered.resource.withheld_for()};
+        // Not judged yet: whoever was unknown here is unknown there.
+        for (const auto& life : unknown_dead_) {
+            const auto& list = handed.withheld_for;
+            if (std::find(list.begin(), list.end(), life) == list.end()) handed.withheld_for.push_back(life);
+        }
+        if (!unknown_dead_.empty()) handed.value = {handed.value.bytes, handed.value.sequence + 1, false};
+        batches.add(directory_of(name), std::move(handed));
+    }
+    batches.flush();
+    mastered_.clear();
+    unused_.clear();
+}
+
+void Lockspace::tell_directory() {
+    auto batches = batches_of<Name>(
+        [this](base::NodeId to, std::vector<Name> batch) { send(to, DirectoryEntries{std::move(batch)}); });
+    for (const auto& [name, mastered] : mastered_) batches.add(directory_of(name), name);
+    batches.flush();
+}
+
+void Lockspace::tell_held(const std::map<base::NodeId, base::Uuid>& previous) {
+    auto batches = batches_of<HeldLock>(
+        [this](base::NodeId to, std::vector<HeldLock> batch) { send(to, HeldLocks{std::move(batch)}); });
+    for (auto& [id, lock] : owned_) {
+        if (lock.pending) lock.pending->sent = false;
+        if (!lock.granted) {
+            lock.master = {};
+            continue;
+        }
+        if (lock.agreed_to_demotion() && *lock.granted != Mode::NL) {
+            lock.granted = Mode::NL;
+            lock.demoted = true;
+        }
+        const auto was = previous.find(lock.master);
+        const bool stays = was != previous.end() && is_master(lock.master) && sessions_.at(lock.master) == was->second;
+        if (!stays) lock.master = directory_of(lock.name);
+        batches.add(lock.master, {id, lock.name, *lock.granted, lock.value});
+    }
+    batches.flush();
+}
+
+// A value whose unlock was not acknowledged reaches the old master, or, if that one is leaving, the new one. When the
+// old master died, others may have written since: then the value is lost, and the rules for orphans say so.
+void Lockspace::tell_unstored(const std::map<base::NodeId, base::Uuid>& previous) {
+    auto batches = batches_of<NamedValue>(
+        [this](base::NodeId to, std::vector<NamedValue> batch) { send(to, WrittenValues{std::move(batch)}); });
+    std::erase_if(unstored_, [&](const auto& entry) {
+        const auto was = previous.find(entry.second.master);
+        const auto is = sessions_.find(entry.second.master);
+        return was == previous.end() || is == sessions_.end() || was->second != is->second;
+    });
+    for (auto& [id, unstored] : unstored_) {
+        if (!is_master(unstored.master)) unstored.master = directory_of(unstored.value.name);
+        batches.add(unstored.master, unstored.value);
+    }
+    batches.flush();
+}
+
+// That it was told does not mean that the master's rebuild came to its end: it is told until it is acknowledged.
+void Lockspace::tell_unstored_again() {
+    const auto unstored = unstored_;
+    for (const auto& [id, each] : unstored) send(each.master, Unlock{id, each.value.name, each.value.value});
+}
+
+void Lockspace::tell_done() {
+    for (const auto& [node, session] : sessions_) {
+        if (node != self_) send(node, RebuildDone{});
+    }
+    rebuild(self_, RebuildDone{});
+}
+
+void Lockspace::rebuild(base::NodeId from, const DirectoryEntries& message) {
+    for (const auto& name : message.names) directory_[name] = from;
+}
+
+void Lockspace::rebuild(base::NodeId from, const HeldLocks& message) {
+    for (const auto& held : message.locks) adopt(from, held);
+}
+
+// A name that is not mastered here has lost its master, and this is its directory node.
+Lockspace::Mastered& Lockspace::rebuilt(const Name& name) {
+    const auto [found, is_new] = mastered_.try_emplace(name);
+    if (is_new) {
+        found->second.orphaned = true;
+        directory_[name] = self_;
+    }
+    return found->second;
+}
+
+void Lockspace::adopt(base::NodeId from, const HeldLock& held) {
+    auto& mastered = rebuilt(held.name);
+    mastered.resource.adopt(from, held);
+    // Whoever holds less than CW has not kept others from writing since.
+    if (!held.value) return;
+    if (mastered.orphaned && held.mode <= Mode::CR) return mastered.resource.note_sequence(held.value->sequence);
+    mastered.resource.store(*held.value);
+    mastered.value_known = true;
+}
+
+void Lockspace::rebuild(base::NodeId, const WrittenValues& message) {
+    for (const auto& written : message.values) rebuilt(written.name).resource.store(written.value);
+}
+
+void Lockspace::rebuild(base::NodeId, const Handover& message) {
+    for (const auto& handed : message.resources) {
+        auto& mastered = rebuilt(handed.name);
+        if (handed.value.sequence >= mastered.resource.value().sequence) mastered.resource.set_value(handed.value);
+        for (const auto& life : handed.withheld_for) mastered.resource.withhold(life);
+        mastered.orphaned = false;
+    }
+}
+
+void Lockspace::rebuild(base::NodeId from, const RebuildDone&) {
+    told_everything_.insert(from);
+    if (told_everything_.size() == sessions_.size()) finish_rebuild();
+}
+
+void Lockspace::finish_rebuild() {
+    for (auto& [name, mastered] : mastered_) {
+        judge(mastered);
+        note_use(name, mastered);
+    }
+    unknown_dead_.clear();
+    membership_.rebuild_finished(*actions_);
+    if (!membership_.may_grant()) return;
+    tell_unstored_again();
+    work_off_stash();
+    dispatch_all();
+}
+
+// What the dead leave behind under this name (dlm/README.md has the table).
+void Lockspace::judge(Mastered& mastered) {
+    auto& resource = mastered.resource;
+    std::set<base::NodeIncarnation> unreleased;
+    for (const auto& member : membership_.dead()) unreleased.insert(member.life);
+    const auto suspects = mastered.orphaned ? unreleased : unknown_dead_;
+    const auto& held = resource.granted();
+    const auto held_by_any = [&](auto property) {
+        return std::any_of(held.begin(), held.end(), [&](const auto& entry) { return property(*entry.granted); });
+    };
+    if (!held_by_any(excludes_writers)) {
+        for (const auto& life : suspects) resource.withhold(life);
+    }
+    const bool writer_may_have_died = !suspects.empty() && !held_by_any([](Mode mode) { return mode > Mode::CR; });
+    if ((mastered.orphaned && !mastered.value_known && !held.empty()) || writer_may_have_died) {
+        resource.invalidate_value();
+    }
+    const auto withheld = resource.withheld_for();
+    for (const auto& life : withheld) {
+        if (!unreleased.contains(life)) resource.release(life);
+    }
+    mastered.orphaned = mastered.value_known = false;
+}
+
+}  // namespace dlm

@@ -1,0 +1,361 @@
+#include "tests/sim/dlm/node.hh"
+
+#include "base/ensure.hh"
+#include "tests/sim/common/run_seeds.hh"
+
+namespace sim_dlm {
+namespace {
+
+using base::Duration;
+using dlm::Flag;
+using dlm::Mode;
+
+constexpr std::uint64_t lockspace_key = 7;
+constexpr std::size_t most_locks = 12;
+constexpr std::uint64_t names = 8;
+
+dlm::ValueBytes bytes_of(std::uint64_t token) {
+    dlm::ValueBytes bytes{};
+    base::store(base::MutableByteView(bytes), token);
+    base::store(base::MutableByteView(bytes).subspan(dlm::value_block_bytes - 8), token);
+    return bytes;
+}
+
+std::uint64_t token_of(const dlm::ValueBytes& bytes) {
+    const auto token = base::load<std::uint64_t>(bytes);
+    base::ensure(bytes == bytes_of(token), "a torn value block");
+    return token;
+}
+
+std::uint64_t last_token = 0;
+
+}  // namespace
+
+Node::Node(Surroundings& around, sim::Random random, base::NodeId id, bool quorate)
+    : around_(around), random_(random), id_(id), quorate_(quorate) {}
+
+Node::~Node() = default;
+
+void Node::trace(const std::string& line) { around_.trace("node " + std::to_string(id_.value) + ": " + line); }
+
+void Node::boot(bool same_life) {
+    powered_ = true;
+    if (!same_life) life_ = {id_, random_.uuid()};
+    session_ = random_.uuid();
+    ++run_;
+    self_ = {{id_, ++process_}, life_, session_, 7789};
+    leaving_ = left_sent_ = false;
+    lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, Duration::seconds(1)});
+    trace("starts");
+    around_.network.add(session_, {id_,
+                                   [this](const base::Uuid& peer) {
+                                       peers_.at(peer).greeted = false;
+                                       around_.network.send(session_, peer, peers_.at(peer).link->hello());
+                                   },
+                                   [this](const base::Uuid& peer, const base::Bytes& frame) { received(peer, frame); },
+                                   [this](const base::Uuid& peer) { return peers_.contains(peer); }});
+    for (const auto& dead : known_fenced_) step(dlm::LifeFenced{dead});
+    step(dlm::QuorumChanged{quorate_});
+    around_.group.join(self_.process,
+                       {[this](const base::GroupView& view) { step(dlm::ViewChanged{view}); },
+                        [this](base::GroupMember sender, const base::Bytes& message) {
+                            step(dlm::GroupMessageDelivered{sender, dlm::decode_group_message(message).value()});
+                        }});
+    ask("J" + std::to_string(id_.value), Mode::EX, {}, {});
+    locks_.begin()->second.is_journal = true;
+    act_sometime();
+}
+
+void Node::crash() {
+    trace("dies");
+    powered_ = false;
+    ++run_;
+    if (lockspace_) around_.truth.died(session_, life_);
+    lockspace_.reset();
+    around_.network.remove(session_);
+    peers_.clear();
+    locks_.clear();
+    known_fenced_.clear();
+    armed_.reset();
+    around_.group.node_died(id_);
+}
+
+void Node::after(Duration delay, std::function<void()> work) {
+    around_.scheduler.after(delay, [this, run = run_, work = std::move(work)] {
+        if (run == run_ && lockspace_) work();
+    });
+}
+
+void Node::life_fenced(const base::NodeIncarnation& dead) {
+    if (!powered_) return;
+    known_fenced_.insert(dead);
+    if (lockspace_) step(dlm::LifeFenced{dead});
+}
+
+void Node::quorum(bool quorate) {
+    quorate_ = quorate;
+    if (lockspace_) step(dlm::QuorumChanged{quorate});
+}
+
+void Node::step(const dlm::Event& event) {
+    if (!lockspace_) return;
+    dlm::Actions actions;
+    lockspace_->step(event, around_.scheduler.now(), actions);
+    if (random_.one_in(16)) lockspace_->check_invariants();
+    const auto run = run_;
+    for (auto& action : actions) {
+        if (run == run_ && lockspace_) perform(action);
+    }
+    if (lockspace_) arm();
+}
+
+void Node::arm() {
+    const auto deadline = lockspace_->next_deadline();
+    if (!deadline || (armed_ && *armed_ <= *deadline)) return;
+    armed_ = deadline;
+    after(*deadline - around_.scheduler.now(), [this] {
+        armed_.reset();
+        step(dlm::TimePassed{});
+    });
+}
+
+void Node::perform(dlm::Action& action) {
+    if (auto* completed = std::get_if<dlm::Completed>(&action)) {
+        on(*completed);
+    } else if (auto* blocking = std::get_if<dlm::BlockingNotice>(&action)) {
+        on(*blocking);
+    } else if (auto* notice = std::get_if<dlm::NodeNotice>(&action)) {
+        on(*notice);
+    } else if (const auto* lost = std::get_if<dlm::Lost>(&action)) {
+        throw sim::Violation("node " + std::to_string(id_.value) + " lost its lockspace: " + lost->why);
+    } else if (std::holds_alternative<dlm::Left>(action)) {
+        trace("left");
+        around_.truth.left(session_);
+        around_.network.remove(session_);
+        around_.group.leave(self_.process);
+        peers_.clear();
+        ++run_;
+        armed_.reset();
+        lockspace_.reset();
+    } else if (const auto* multicast = std::get_if<dlm::Multicast>(&action)) {
+        around_.group.multicast(self_.process, dlm::encode(multicast->message));
+    } else if (const auto* fence = std::get_if<dlm::RequestFence>(&action)) {
+        around_.request_fence(id_, fence->life);
+    } else if (const auto* withdraw = std::get_if<dlm::WithdrawFence>(&action)) {
+        around_.withdraw_fence(id_, withdraw->life);
+    } else if (const auto* open = std::get_if<dlm::OpenLink>(&action)) {
+        peers_[open->peer.session].link = std::make_unique<dlm::Link>(lockspace_key, session_, open->peer.session);
+    } else if (const auto* close = std::get_if<dlm::CloseLink>(&action)) {
+        peers_.erase(close->session);
+        around_.network.reset(session_, close->session);
+    } else if (const auto* sent = std::get_if<dlm::SendToPeer>(&action)) {
+        auto& peer = peers_.at(sent->session);
+        auto frame = peer.link->send(sent->message);
+        if (peer.greeted) around_.network.send(session_, sent->session, std::move(frame));
+    } else if (const auto* note = std::get_if<dlm::Note>(&action)) {
+        trace(note->line);
+    }
+}
+
+void Node::received(const base::Uuid& from, const base::Bytes& frame) {
+    const auto found = peers_.find(from);
+    if (found == peers_.end()) return;
+    auto& peer = found->second;
+    if (!peer.greeted) {
+        const auto decoded = dlm::decode_link_frame(frame);
+        const auto again = peer.link->on_hello(std::get<dlm::LinkHello>(decoded.value()));
+        if (!again) throw sim::Violation("a living session was forgotten: " + again.error().message());
+        peer.greeted = true;
+        for (const auto& each : *again) around_.network.send(session_, from, each);
+        return;
+    }
+    auto message = peer.link->on_frame(frame);
+    if (!message) throw sim::Violation("a bad frame: " + message.error().message());
+    if (peer.link->unacknowledged() >= 8) around_.network.send(session_, from, peer.link->acknowledge());
+    if (*message) step(dlm::PeerMessageArrived{from, **message});
+}
+
+// ---- the client ----------------------------------------------------------------------------------------------------
+void Node::act_sometime() {
+    after(random_.between(Duration::microseconds(100), Duration::milliseconds(30)), [this] {
+        act();
+        act_sometime();
+    });
+}
+
+dlm::Flags Node::some_flags(bool conversion, Mode mode) {
+    dlm::Flags flags;
+    if (random_.percent(70)) flags = flags | Flag::value_block;
+    if (random_.percent(15)) flags = flags | Flag::no_queue;
+    if (random_.percent(10)) flags = flags | Flag::no_queue_notify;
+    if (random_.percent(5)) flags = flags | Flag::head_of_queue;
+    if (random_.percent(5)) flags = flags | Flag::no_order;
+    if (random_.percent(5)) flags = flags | Flag::alternate_pr;
+    if (random_.percent(5)) flags = flags | Flag::alternate_cw;
+    if (random_.percent(3)) flags = flags | Flag::invalidate_value;
+    if (conversion && random_.percent(20)) flags = flags | Flag::demote_on_deadlock;
+    if (!conversion && mode == Mode::NL && random_.percent(20)) flags = flags | Flag::expedite;
+    return flags;
+}
+
+void Node::act() {
+    if (calm_ || leaving_) {
+        // One lock a time, so that others' requests meet what is held.
+        for (auto& [id, lock] : locks_) {
+            if (lock.is_journal && !leaving_) continue;
+            if (!lock.operation && !lock.repairs) return unlock(id);
+        }
+        return continue_leaving();
+    }
+    std::vector<dlm::LockId> mine;
+    for (const auto& [id, lock] : locks_) {
+        if (!lock.is_journal && !lock.repairs) mine.push_back(id);
+    }
+    if (mine.size() < most_locks && (mine.empty() || random_.percent(50))) {
+        const auto mode = random_.percent(60) ? (random_.percent(50) ? Mode::PR : Mode::EX)
+                                              : dlm::all_modes[random_.below(dlm::mode_count)];
+        return ask("n" + std::to_string(random_.below(names)), mode, some_flags(false, mode), {});
+    }
+    auto& lock = locks_.at(random_.pick(mine));
+    if (lock.operation) {
+        if (random_.percent(5)) return unlock(lock.id);
+        if (random_.percent(15)) cancel(lock.id);
+    } else if (random_.percent(55)) {
+        convert(lock);
+    } else {
+        unlock(lock.id);
+    }
+}
+
+void Node::ask(const std::string& name, Mode mode, dlm::Flags flags, std::optional<base::NodeIncarnation> repairs) {
+    const auto id = next_lock_++;
+    auto& lock = locks_[id];
+    lock.name = name;
+    lock.id = id;
+    lock.operation = next_operation_++;
+    lock.requested = mode;
+    lock.flags = flags;
+    lock.repairs = repairs;
+    step(dlm::LockRequested{id, *lock.operation, name, mode, flags});
+}
+
+void Node::convert(Lock& lock) {
+    const auto id = lock.id;
+    const auto mode = dlm::all_modes[random_.below(dlm::mode_count)];
+    const auto flags = some_flags(true, mode);
+    const bool lower = dlm::is_lower_or_equal(*lock.granted, mode);
+    const bool writes = dlm::value_transfer(lock.granted, mode) == dlm::ValueTransfer::write;
+    const auto token = ++last_token;
+    if (flags.has(Flag::value_block) && writes) around_.truth.written(lock.name, token);
+    if (flags.has(Flag::invalidate_value) && writes) around_.truth.invalidated(lock.name);
+    if (lower && *lock.granted != mode) around_.truth.lowered(lock.name, holder(id), mode);
+    if (!lower && flags.has(Flag::demote_on_deadlock)) around_.truth.lowered(lock.name, holder(id), Mode::NL);
+    lock.operation = next_operation_++;
+    lock.requested = mode;
+    lock.flags = flags;
+    step(dlm::ConversionRequested{id, *lock.operation, mode, flags, bytes_of(token)});
+}
+
+void Node::unlock(dlm::LockId id) {
+    const auto lock = locks_.at(id);
+    auto flags = random_.percent(70) ? dlm::Flags(Flag::value_block) : dlm::Flags{};
+    const auto token = ++last_token;
+    if (lock.granted) {
+        // A pending conversion that may have been demoted has nothing to write.
+        const bool demoted = lock.operation && lock.flags.has(Flag::demote_on_deadlock);
+        if (demoted) flags = {};
+        const bool writes = dlm::value_transfer(lock.granted, std::nullopt) == dlm::ValueTransfer::write;
+        if (writes && flags.has(Flag::value_block)) around_.truth.written(lock.name, token);
+        around_.truth.unlocked(lock.name, holder(id));
+    }
+    if (lock.operation) locks_.at(id).requested = Mode::NL;
+    step(dlm::UnlockRequested{id, flags, bytes_of(token)});
+    if (lockspace_) locks_.erase(id);
+}
+
+void Node::cancel(dlm::LockId id) { step(dlm::CancelRequested{id}); }
+
+void Node::on(dlm::Completed& completed) {
+    const auto found = locks_.find(completed.lock);
+    if (found == locks_.end()) throw sim::Violation("completion of a lock that is gone");
+    auto& lock = found->second;
+    if (lock.operation != completed.operation) throw sim::Violation("completion of nothing, or the second of one");
+    lock.operation.reset();
+    if (completed.outcome != dlm::Outcome::granted) {
+        if (!lock.granted || completed.outcome == dlm::Outcome::invalid) {
+            if (!lock.granted) locks_.erase(found);
+            return;
+        }
+        if (around_.truth.is_dead(life_)) return;
+        lock.granted = completed.mode;
+        if (lock.flags.has(Flag::demote_on_deadlock)) {
+            around_.truth.granted(lock.name, holder(lock.id), completed.mode, true);
+        }
+        return;
+    }
+    lock.granted = completed.mode;
+    around_.truth.granted(lock.name, holder(lock.id), completed.mode, lock.flags.has(Flag::recovery));
+    if (completed.value) {
+        lock.token = token_of(completed.value->bytes);
+        around_.truth.read(lock.name, completed.mode, lock.token, completed.value->valid);
+    }
+    if (lock.repairs) repair(lock.id, *lock.repairs);
+}
+
+void Node::on(dlm::BlockingNotice& notice) {
+    const auto found = locks_.find(notice.lock);
+    if (found == locks_.end()) return;
+    if (!found->second.granted || dlm::compatible(*found->second.granted, notice.wanted)) {
+        throw sim::Violation("a blocking notice to one who does not block");
+    }
+    if (found->second.is_journal || found->second.repairs) return;
+    after(random_.between(Duration{}, Duration::milliseconds(3)), [this, id = notice.lock] {
+        const auto lock = locks_.find(id);
+        if (lock != locks_.end() && !lock->second.operation) unlock(id);
+    });
+}
+
+void Node::on(dlm::NodeNotice& notice) {
+    trace("notice: node " + std::to_string(notice.life.node.value) + " " + std::string(dlm::text_of(notice.phase)));
+    if (notice.phase != dlm::NodePhase::recovered) return;
+    if (!known_fenced_.contains(notice.life)) throw sim::Violation("recovered before it was fenced");
+    after({},
+          [this, life = notice.life] { ask("J" + std::to_string(life.node.value), Mode::EX, Flag::recovery, life); });
+}
+
+void Node::repair(dlm::LockId id, const base::NodeIncarnation& dead) {
+    after(random_.between(Duration::milliseconds(1), Duration::milliseconds(300)), [this, id, dead] {
+        around_.repaired.insert(dead);
+        around_.truth.released(dead);
+        step(dlm::DeadReleaseRequested{dead});
+        unlock(id);
+    });
+}
+
+void Node::leave() {
+    if (lockspace_ && !leaving_) trace("wants to leave");
+    leaving_ = true;
+}
+
+void Node::continue_leaving() {
+    if (!leaving_ || left_sent_ || !locks_.empty()) return;
+    left_sent_ = true;
+    step(dlm::LeaveRequested{});
+}
+
+bool Node::idle() const {
+    if (!lockspace_) return true;
+    for (const auto& [id, lock] : locks_) {
+        if (!lock.is_journal || lock.operation) return false;
+    }
+    return lockspace_->phase() == dlm::Membership::Phase::running;
+}
+
+std::string Node::describe() const {
+    if (!lockspace_) return "node " + std::to_string(id_.value) + (powered_ ? " has left" : " is off");
+    base::JsonWriter json;
+    lockspace_->describe(json, around_.scheduler.now(), true);
+    return json.text();
+}
+
+}  // namespace sim_dlm
