@@ -192,9 +192,10 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
         if lab.reaches("device"):
             install_device(lab, client)
             say("mounting" if mount and lab.reaches("all") else "waiting for both replicas")
-        wrong = status.wait_until_healthy(lab, timeout)
+        wrong = status.wait_until_healthy(lab, timeout, status.dead_daemons)
         if wrong:
-            raise LabError("the nodes run but are not healthy:\n  " + "\n  ".join(wrong) + f"\nlogs: {lab.path('*', 'log')}")
+            ends = [tail(lab.log(node, daemon)) for node, daemon in status.dead_daemons(status.gather(lab))]
+            raise LabError("the nodes run but are not healthy:\n  " + "\n  ".join(wrong + ends))
     except BaseException:
         if not keep:
             teardown.stop(lab)

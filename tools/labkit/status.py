@@ -145,16 +145,20 @@ def device_problems(device):
     return found
 
 
-def wait_until_healthy(lab, timeout, progress=None):
-    """Returns what is still wrong when the time is over; empty when all is well."""
+def wait_until_healthy(lab, timeout, hopeless=lambda facts: False):
+    """Returns what is still wrong when the time is over, or when it is hopeless; empty when all is well."""
     deadline = time.monotonic() + timeout
     while True:
-        wrong = gather(lab)["problems"]
-        if progress:
-            progress(wrong)
-        if not wrong or time.monotonic() >= deadline:
-            return wrong
+        facts = gather(lab)
+        if facts["healthy"] or time.monotonic() >= deadline or hopeless(facts):
+            return facts["problems"]
         time.sleep(0.2)
+
+
+def dead_daemons(facts):
+    """(node, daemon) of those that were started and are gone; nobody starts them again."""
+    return [(name, daemon) for name, node in facts["nodes"].items()
+            for daemon, alive in node.get("daemons", {}).items() if not alive]
 
 
 def report(facts):
@@ -184,6 +188,10 @@ def report(facts):
 def _brief(part, facts):
     if isinstance(facts, dict) and "error" in facts:
         return facts["error"]
+    if part == "fencing" and isinstance(facts.get("fencing"), dict):
+        devices = ", ".join(f"{each.get('name')} {each.get('state')}" for each in facts.get("devices", []))
+        fences = ", ".join(json.dumps(each) for each in facts["fencing"].get("fences", []))
+        return devices + (f"; under way: {fences}" if fences else "")
     if part == "device":
         disks = "/".join(str(volume.get("disk-state")) for volume in facts.get("devices", []))
         peers = ", ".join(f"{each.get('name')} {each.get('connection-state')} {each.get('peer-role')}"
