@@ -187,6 +187,23 @@ base::Result<BlockRange> allocate(View& view, Purpose purpose, std::uint32_t wan
     return base::failure(std::errc::no_space_on_device);
 }
 
+base::Result<void> claim(View& view, BlockRange range) {
+    const auto geometry = view.superblock().geometry();
+    for (auto next = range.first; next < range.first + range.count; ++next) {
+        const auto group = geometry.group_of(next);
+        BASE_TRY(view.lock(group_lock(group), LockMode::exclusive));
+        BASE_ASSIGN(auto* map, modify_map(view, group, geometry.map_index_of(next)));
+        const auto i = static_cast<std::uint32_t>(next - map->first_block);
+        const auto state = map->state(i);
+        if (state != BlockState::free && state != BlockState::free_metadata) {
+            return base::failure(Errc::corrupted, "block " + std::to_string(next) + " is not free");
+        }
+        --count_of(*map, state);
+        map->set_state(i, BlockState::used);
+    }
+    return {};
+}
+
 base::Result<void> release(View& view, BlockRange range, Purpose was) {
     const auto geometry = view.superblock().geometry();
     const auto end = range.first + range.count;

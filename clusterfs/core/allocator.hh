@@ -28,6 +28,9 @@ LockName group_lock_of(const Superblock& superblock, BlockNumber block);
 // prefers as long as they have room. ENOSPC when no group has any.
 [[nodiscard]] base::Result<BlockRange> allocate(View& view, Purpose purpose, std::uint32_t wanted, BlockNumber goal);
 
+// Takes exactly this range, which must be free (mkfs, fsck).
+[[nodiscard]] base::Result<void> claim(View& view, BlockRange range);
+
 // Gives an allocated range back (it may span groups) and notes it as freed in the transaction. What was metadata
 // becomes free metadata. A block that was not in use is Errc::corrupted.
 [[nodiscard]] base::Result<void> release(View& view, BlockRange range, Purpose was);

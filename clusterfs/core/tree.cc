@@ -128,17 +128,22 @@ class Change {
         return insert_below(root, record);
     }
 
+    // A key that falls takes the keys above it along; one that rises may pass the key under which the next node is
+    // found, which then rises too: nothing in that node is as small.
     base::Result<void> replace(std::uint64_t key, const TreeRecord& record) {
         BASE_ASSIGN(auto node, modify_node(view_, inode_, nullptr, 0));
+        TreeRecord* next = nullptr;
         while (node.head->level > 0) {
             const auto index = child_index(node.view(), key);
             node.records[index].key = std::min(node.records[index].key, record.key);
+            if (index + 1 < node.head->count) next = &node.records[index + 1];
             BASE_ASSIGN(node, modify_node(view_, inode_, &node, index));
         }
         const auto index = child_index(node.view(), key);
         const bool found = node.head->count > 0 && node.records[index].key == key;
         if (!found) return std::unexpected(damaged(inode_, "a record that must be there is missing"));
         node.records[index] = record;
+        if (next != nullptr) next->key = std::max(next->key, record.key + 1);
         return {};
     }
 
