@@ -49,6 +49,11 @@ bool Resource::State::overlaps_applying(const Range& range) const {
                        [&](const auto& entry) { return entry.second.range.overlaps(range); });
 }
 
+bool Resource::State::overlaps_serving(const Range& range) const {
+    return std::any_of(serving.begin(), serving.end(),
+                       [&](const auto& entry) { return entry.second.range.overlaps(range); });
+}
+
 bool Resource::State::overlaps_chunk(const Range& range, bool reading_only) const {
     return std::any_of(chunks.begin(), chunks.end(), [&](const auto& entry) {
         return entry.second.range.overlaps(range) && !(reading_only && entry.second.sent);
@@ -144,7 +149,8 @@ void Resource::State::on(const ReadDone& message, const Payload& payload) {
 }
 
 bool Resource::State::try_write(const WriteRequested& request) {
-    if (overlaps_own_write(request.range) || overlaps_applying(request.range) || overlaps_chunk(request.range, false)) {
+    if (overlaps_own_write(request.range) || overlaps_applying(request.range) || overlaps_chunk(request.range, false) ||
+        overlaps_serving(request.range)) {
         return false;
     }
     const bool local_disk = has_disk();

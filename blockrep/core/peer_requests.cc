@@ -7,7 +7,9 @@ namespace blockrep {
 namespace {
 
 // What is left of `range` without `holes`, in order.
-std::vector<Range> without(const Range& range, std::vector<Range> holes) {
+std::vector<Range> without(const Range& range, const std::map<RequestId, Range>& covered) {
+    std::vector<Range> holes;
+    for (const auto& [id, hole] : covered) holes.push_back(hole);
     std::sort(holes.begin(), holes.end());
     std::vector<Range> rest;
     auto at = range.offset;
@@ -56,18 +58,54 @@ void Resource::State::on(const Flush& message, const Payload&) {
 
 void Resource::State::on(const Read& message, const Payload&) {
     if (!is_valid_on(message.range, geometry.data_size)) return bad_peer("a read outside the device");
-    if (disk != DiskState::UpToDate) return send(ReadDone{message.id, false, false});
-    read_local(message.range, {}, [this, id = message.id, in = session_number](base::Result<Payload> result) {
+    const auto arrival = next_arrival++;
+    serving.emplace(arrival, Serving{message.id, message.range, session_number});
+    try_serve(arrival);
+}
+
+void Resource::State::try_serve(std::uint64_t arrival) {
+    auto& entry = serving.at(arrival);
+    if (entry.started) return;
+    if (entry.session != session_number) {
+        serving.erase(arrival);
+        return;
+    }
+    if (disk != DiskState::UpToDate) return served(arrival, base::failure(make_error_code(Errc::no_up_to_date_data)));
+    if (overlaps_own_write(entry.range)) return;
+    entry.started = true;
+    read_local(entry.range, {}, [this, arrival](base::Result<Payload> result) {
         if (!result) fail_disk("read: " + result.error().message());
-        if (in != session_number || !session_up) return;
-        if (!result) return send(ReadDone{id, false, false});
-        const bool zeroes = result->is_zeros();
-        send(ReadDone{id, true, zeroes}, zeroes ? Payload{} : *result);
+        served(arrival, std::move(result));
     });
+}
+
+void Resource::State::served(std::uint64_t arrival, base::Result<Payload> result) {
+    const auto entry = serving.at(arrival);
+    serving.erase(arrival);
+    if (entry.session != session_number || !session_up) return;
+    if (!result) return send(ReadDone{entry.id, false, false});
+    const bool zeroes = result->is_zeros();
+    send(ReadDone{entry.id, true, zeroes}, zeroes ? Payload{} : *result);
+}
+
+void Resource::State::try_waiting_of_peer() {
+    std::vector<std::uint64_t> arrivals;
+    for (const auto& [arrival, entry] : serving) {
+        if (!entry.started) arrivals.push_back(arrival);
+    }
+    for (const auto arrival : arrivals) try_serve(arrival);
+    arrivals.clear();
+    for (const auto& [arrival, entry] : applying) {
+        if (!entry.started) arrivals.push_back(arrival);
+    }
+    for (const auto arrival : arrivals) {
+        if (applying.contains(arrival)) try_apply(arrival);
+    }
 }
 
 void Resource::State::apply(Applying entry) {
     entry.session = session_number;
+    note_crossing(entry);
     const auto arrival = next_arrival++;
     applying.emplace(arrival, std::move(entry));
     try_apply(arrival);
@@ -99,26 +137,29 @@ bool Resource::State::must_wait(std::uint64_t arrival, const Applying& entry) co
         if (other_arrival >= arrival) break;
         if (other.range.overlaps(entry.range)) return true;
     }
-    if (entry.kind == Applying::Kind::resync) return false;
-    if (overlaps_chunk(entry.range, true)) return true;  // its old data must leave before this write is answered
-    if (orderer) return false;
+    const bool is_write = entry.kind == Applying::Kind::write;
+    if (is_write && overlaps_chunk(entry.range, true)) return true;  // old data must leave before this is answered
     return std::any_of(writes.begin(), writes.end(), [&](const auto& own) {
-        return own.second.local_pending && own.second.request.range.overlaps(entry.range);
+        return own.second.local_pending && !entry.covered.contains(own.first) &&
+               own.second.request.range.overlaps(entry.range);
     });
 }
 
-void Resource::State::write_parts(std::uint64_t arrival, Applying& entry) {
-    std::vector<Range> ours;
-    // Resync data is older than any write; a write of the other node yields to those of the orderer.
-    if (orderer || entry.kind == Applying::Kind::resync) {
-        for (const auto& [id, own] : writes) {
-            if (!own.request.range.overlaps(entry.range)) continue;
-            ours.push_back(own.request.range);
-            if (own.local_pending) entry.awaits.insert(id);
-            entry.trimmed = true;
-        }
+// Decided when it arrives. An own write that the peer has not answered crosses it: neither saw the other's. Resync data
+// is older than any write; a write of the other node yields to those of the orderer. What the peer has answered came
+// first, and is only waited for.
+void Resource::State::note_crossing(Applying& entry) {
+    if (!orderer && entry.kind == Applying::Kind::write) return;
+    for (const auto& [id, own] : writes) {
+        if (!own.remote_pending || !own.request.range.overlaps(entry.range)) continue;
+        entry.covered.emplace(id, own.request.range);
+        if (own.local_pending) entry.awaits.insert(id);
     }
-    for (const auto& part : without(entry.range, std::move(ours))) {
+    entry.trimmed = !entry.covered.empty();
+}
+
+void Resource::State::write_parts(std::uint64_t arrival, Applying& entry) {
+    for (const auto& part : without(entry.range, entry.covered)) {
         ++entry.parts;
         const auto data = entry.payload.slice(part.offset - entry.range.offset, part.length);
         write_local(part, data, entry.stable, [this, arrival](base::Result<Payload> result) {
@@ -145,7 +186,7 @@ void Resource::State::release_awaiting(RequestId own_write) {
 
 void Resource::State::check_applied(std::uint64_t arrival) {
     auto& entry = applying.at(arrival);
-    if (entry.parts != 0 || !entry.awaits.empty() || entry.flushing) return;
+    if (!entry.started || entry.parts != 0 || !entry.awaits.empty() || entry.flushing) return;
     // What covers it may be in a volatile cache, while its sender was promised stable media.
     if (entry.stable && entry.trimmed && entry.stored && has_disk()) {
         entry.flushing = true;

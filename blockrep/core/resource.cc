@@ -40,13 +40,7 @@ GenerationId Resource::State::new_generation() {
 void Resource::State::pump() {
     if (in_pump) return;
     in_pump = true;
-    std::vector<std::uint64_t> arrivals;
-    for (const auto& [arrival, entry] : applying) {
-        if (!entry.started) arrivals.push_back(arrival);
-    }
-    for (const auto arrival : arrivals) {
-        if (applying.contains(arrival)) try_apply(arrival);
-    }
+    try_waiting_of_peer();
     std::deque<ClientRequest> waiting;
     waiting.swap(queue);
     for (auto& request : waiting) {

@@ -44,12 +44,22 @@ struct Applying {
     bool stable = false;
     std::uint64_t session = 0;  // answers are for this session only
     bool started = false;
-    bool trimmed = false;          // an own write in flight covers part of it
+    std::map<RequestId, Range> covered{};  // by own writes that it crossed on the wire
+    bool trimmed = false;
     std::set<RequestId> awaits{};  // own writes that cover parts and are not on our disk yet
     std::uint32_t parts = 0;       // local writes pending
     bool flushing = false;
     bool stored = true;
     std::uint64_t holds_extents = 0;  // of the disk with this number; 0: none
+};
+
+// A read that we answer for the peer. It must not show an own write that is still in flight, which the peer's own disk
+// may lack a moment later: it waits for those, and own writes wait for it.
+struct Serving {
+    RequestId id = 0;
+    Range range;
+    std::uint64_t session = 0;
+    bool started = false;
 };
 
 // ---- resync, on the source
@@ -110,6 +120,7 @@ struct Resource::State {
 
     // ---- peer (peer_requests.cc)
     std::map<std::uint64_t, Applying> applying;  // by arrival
+    std::map<std::uint64_t, Serving> serving;
     std::uint64_t next_arrival = 1;
 
     // ---- link (link.cc, agreement.cc, loss.cc)
@@ -233,6 +244,7 @@ struct Resource::State {
     std::string frozen_because() const;
     bool overlaps_own_write(const Range& range) const;
     bool overlaps_applying(const Range& range) const;
+    bool overlaps_serving(const Range& range) const;
     bool overlaps_chunk(const Range& range, bool reading_only) const;
     bool can_read_locally(const Range& range) const;
 
@@ -241,9 +253,13 @@ struct Resource::State {
     void on(const ResyncBlocks& message, const Payload& payload);
     void on(const Flush& message, const Payload&);
     void on(const Read& message, const Payload&);
+    void try_serve(std::uint64_t arrival);
+    void served(std::uint64_t arrival, base::Result<Payload> result);
+    void try_waiting_of_peer();
     void apply(Applying entry);
     bool try_apply(std::uint64_t arrival);
     bool must_wait(std::uint64_t arrival, const Applying& entry) const;
+    void note_crossing(Applying& entry);
     void write_parts(std::uint64_t arrival, Applying& entry);
     void applied_part(std::uint64_t arrival, bool stored);
     void check_applied(std::uint64_t arrival);

@@ -1,0 +1,214 @@
+#include "tests/sim/blockrep/world.hh"
+
+#include <cstdio>
+
+namespace sim {
+namespace {
+
+constexpr std::uint64_t megabyte = 1 << 20;
+
+}  // namespace
+
+World::World(std::uint64_t seed, bool trace)
+    : random(seed), disk_size(megabyte * static_cast<std::uint64_t>(random.between(50, 140))), trace_(trace) {
+    for (std::uint32_t i = 0; i < 2; ++i) nodes_[i] = std::make_unique<Node>(*this, i);
+}
+
+void World::log(const std::string& line) {
+    if (trace_) std::printf("%12.6f %s\n", static_cast<double>(now().nanoseconds) / 1e9, line.c_str());
+}
+
+void World::run() {
+    for (auto& node : nodes_) node->boot();
+    // Two new replicas: an operator says which one counts.
+    scheduler.run_until(now() + base::Duration::milliseconds(500));
+    node(0).step(blockrep::CommandGiven{9, blockrep::CommandKind::force_promote});
+    const auto faults = random.between(1, 12);
+    for (std::int64_t i = 0; i < faults; ++i) {
+        scheduler.run_until(now() + base::Duration::milliseconds(random.between(5, 4000)));
+        fault();
+    }
+    settle();
+    compare();
+}
+
+void World::fault() {
+    const auto which = static_cast<std::uint32_t>(random.below(2));
+    switch (random.below(8)) {
+        case 0:
+        case 1:
+        case 2: {  // the network fails for a while
+            log("link cut");
+            link_works = false;
+            const auto connection = node(0).connection();
+            if (connection != 0) break_connection(connection, true);
+            scheduler.after(base::Duration::milliseconds(random.between(1, random.percent(60) ? 900 : 6000)), [this] {
+                log("link heals");
+                link_works = true;
+                try_connect();
+            });
+            return;
+        }
+        case 3: {  // only a connection is reset
+            log("connection reset");
+            const auto connection = node(which).connection();
+            if (connection != 0) break_connection(connection, true);
+            return;
+        }
+        case 4:
+        case 5:
+            if (!node(which).powered()) return;
+            // The other one has everything only if it is a full replica; else it is as if both were lost.
+            if (!is_full_replica(1 - which)) return lose_both();
+            node(which).crash(true);
+            announce_dead(node(which).life());
+            scheduler.after(base::Duration::milliseconds(random.between(100, 5000)), [this, which] {
+                if (!node(which).powered()) node(which).boot();
+            });
+            return;
+        case 6:
+            if (!node(which).running()) return;
+            node(which).crash(false);
+            scheduler.after(base::Duration::milliseconds(random.between(10, 2000)), [this, which] {
+                if (node(which).powered() && !node(which).running()) node(which).start_process();
+            });
+            return;
+        default:
+            return lose_both();
+    }
+}
+
+bool World::is_full_replica(std::uint32_t index) {
+    return node(index).running() && node(index).resource().disk() == blockrep::DiskState::UpToDate;
+}
+
+void World::lose_both() {
+    log("both lose power");
+    for (auto& node : nodes_) {
+        if (!node->powered()) continue;
+        node->crash(true);
+        dead_.insert(node->life());
+    }
+    fence_requests_.clear();
+    // Judged on the replica that will be read from: after the resync, see settle(). Until then clients stay away.
+    for (auto& node : nodes_) node->stop_clients();
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        scheduler.after(base::Duration::milliseconds(random.between(10, 1000)), [this, i] {
+            if (!node(i).powered()) node(i).boot();
+        });
+    }
+    settle();
+    compare();
+    for (auto& node : nodes_) node->start_clients();
+    for (std::uint64_t sector = 0; sector < node(0).disk().geometry().data_size / base::sector_size; ++sector) {
+        const auto stamp = node(0).disk().read(sector);
+        if (stamp != 0 || history.knows(sector)) history.restart_from(sector, stamp, now());
+    }
+}
+
+// No more faults: everything must come to rest, answered and in sync.
+void World::settle() {
+    link_works = true;
+    const auto synced = [&] {
+        for (auto& node : nodes_) {
+            if (!node->running() || node->unanswered() != 0) return false;
+            const auto& resource = node->resource();
+            if (resource.disk() != blockrep::DiskState::UpToDate ||
+                resource.replication() != blockrep::ReplicationState::Established) {
+                return false;
+            }
+            if (resource.requests_in_flight() != 0) return false;
+        }
+        return true;
+    };
+    for (auto& node : nodes_) node->stop_clients();
+    for (int i = 0; i < 600 && !synced(); ++i) {
+        try_connect();
+        for (std::uint32_t n = 0; n < 2; ++n) {
+            if (!node(n).powered() && i > 100) node(n).boot();
+            if (node(n).powered() && !node(n).running() && i > 100) node(n).start_process();
+        }
+        scheduler.run_until(now() + base::Duration::milliseconds(100));
+    }
+    if (!synced()) {
+        throw Violation("does not come to rest: a " + node(0).status() + " (" + std::to_string(node(0).unanswered()) +
+                        " unanswered), b " + node(1).status() + " (" + std::to_string(node(1).unanswered()) +
+                        " unanswered)");
+    }
+}
+
+void World::compare() {
+    const auto& a = node(0).disk();
+    const auto& b = node(1).disk();
+    const auto sectors = std::min(a.geometry().data_size, b.geometry().data_size) / base::sector_size;
+    for (std::uint64_t sector = 0; sector < sectors; ++sector) {
+        if (a.read(sector) == b.read(sector)) continue;
+        throw Violation("replicas differ in sector " + std::to_string(sector) + ": " + std::to_string(a.read(sector)) +
+                        " and " + std::to_string(b.read(sector)));
+    }
+}
+
+// ---- network
+// -----------------------------------------------------------------------------------------------------------
+void World::try_connect() {
+    if (!link_works || !node(0).wants_link() || !node(1).wants_link()) return;
+    if (node(0).connection() != 0 || node(1).connection() != 0) return;
+    const auto connection = next_connection_++;
+    node(0).link_opened(connection);
+    if (node(0).connection() == connection && node(1).running()) node(1).link_opened(connection);
+}
+
+// A dead machine says nothing: the other side notices by its silence.
+void World::break_connection(std::uint64_t connection, bool tell_both) {
+    for (auto& entry : nodes_) {
+        auto* node = entry.get();
+        if (node->connection() != connection) continue;
+        const auto delay = tell_both ? base::Duration::milliseconds(random.between(0, 5))
+                                     : base::Duration::milliseconds(random.between(0, 3000));
+        scheduler.after(delay, [this, node, connection] {
+            if (node->connection() == connection) node->link_closed();
+        });
+    }
+}
+
+// ---- fencing
+// ---------------------------------------------------------------------------------------------------------
+void World::request_fence(std::uint32_t asker, const base::NodeIncarnation& victim) {
+    log("fence requested by " + std::to_string(asker));
+    fence_requests_[victim] = asker;
+    if (dead_.contains(victim)) return announce_dead(victim);
+    // The node with the lower number is shot later, so that one always lives.
+    const auto handicap = victim.node.value == 1 ? 2000 : 0;
+    const auto delay = base::Duration::milliseconds(handicap + random.between(300, 1500));
+    scheduler.after(delay, [this, asker, victim, asked_by = node(asker).life()] {
+        const auto found = fence_requests_.find(victim);
+        if (found == fence_requests_.end() || !node(asker).powered() || node(asker).life() != asked_by) return;
+        fence_requests_.erase(found);
+        const auto index = victim.node.value - 1;
+        if (node(index).powered() && node(index).life() == victim) {
+            log("fencing " + std::to_string(index));
+            node(index).crash(true);
+            if (node(index).powered()) return;  // it had no process to kill
+            scheduler.after(base::Duration::milliseconds(random.between(500, 4000)), [this, index] {
+                if (!node(index).powered()) node(index).boot();
+            });
+        }
+        announce_dead(victim);
+    });
+}
+
+void World::withdraw_fence(std::uint32_t, const base::NodeIncarnation& victim) { fence_requests_.erase(victim); }
+
+void World::announce_dead(const base::NodeIncarnation& dead) {
+    dead_.insert(dead);
+    for (auto& entry : nodes_) {
+        auto* node = entry.get();
+        scheduler.after(base::Duration::milliseconds(random.between(1, 20)), [node, dead] { node->fenced(dead); });
+    }
+}
+
+void World::tell_known_deaths(Node& node) {
+    for (const auto& dead : dead_) node.fenced(dead);
+}
+
+}  // namespace sim

@@ -1,0 +1,132 @@
+// Two nodes with one replicated resource: virtual time, a network that breaks, machines that die, clients that check.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "blockrep/core/resource.hh"
+#include "tests/sim/blockrep/disk.hh"
+#include "tests/sim/blockrep/history.hh"
+#include "tests/sim/common/random.hh"
+#include "tests/sim/common/run_seeds.hh"
+#include "tests/sim/common/scheduler.hh"
+
+namespace sim {
+
+class World;
+
+// One machine: its disk survives, its process and its clients do not.
+class Node {
+  public:
+    Node(World& world, std::uint32_t index);
+
+    void boot();           // power on: a new life, attach, connect, promote when possible
+    void start_process();  // blockrepd alone, in the same life
+    void crash(bool power);
+    bool running() const { return resource_ != nullptr; }
+    bool powered() const { return powered_; }
+    const base::NodeIncarnation& life() const { return life_; }
+
+    void step(blockrep::Event event);
+    void link_opened(std::uint64_t connection);
+    void link_closed();
+    void frame_arrived(std::uint64_t connection, const blockrep::Frame& frame, const blockrep::Payload& payload);
+    void fenced(const base::NodeIncarnation& dead);
+    bool wants_link() const { return running() && wants_link_; }
+    std::uint64_t connection() const { return connection_; }
+
+    void start_request();  // a client of this node asks something
+    void stop_clients() { clients_stopped_ = true; }
+    void start_clients();
+    std::size_t unanswered() const { return requests_.size(); }
+    void promote();
+
+    const Disk& disk() const { return disk_; }
+    const blockrep::Resource& resource() const { return *resource_; }
+    std::string status() const;
+
+  private:
+    struct ClientRequest {
+        enum class Kind { read, write, flush } kind;
+        blockrep::Range range;
+        Stamp first_stamp = 0;
+        bool stable = false;
+        bool zeroes = false;
+        base::Instant begun;
+    };
+    void trace(const char* what, const blockrep::Range& range, const blockrep::Payload& payload) const;
+    void perform(blockrep::Action& action);
+    void on(blockrep::ReadLocal& action);
+    void on(blockrep::WriteLocal& action);
+    void on(blockrep::FlushLocal& action);
+    void on(blockrep::WriteMetadata& action);
+    void on(blockrep::CloseDisk&) {}
+    void on(blockrep::OpenLink&);
+    void on(blockrep::CloseLink&);
+    void on(blockrep::SendFrame& action);
+    void on(blockrep::RequestFence& action);
+    void on(blockrep::WithdrawFence& action);
+    void on(blockrep::CompleteRead& action);
+    void on(blockrep::CompleteRequest& action);
+    void on(blockrep::CompleteCommand& action);
+    void on(blockrep::Report& action);
+    // Later, if this process still lives.
+    void later(base::Duration delay, std::function<void()> work);
+    void plan_deadline();
+    void plan_request();
+    blockrep::Range random_range();
+
+    World& world_;
+    std::uint32_t index_;
+    Disk disk_;
+    bool powered_ = false;
+    base::NodeIncarnation life_;
+    std::unique_ptr<blockrep::Resource> resource_;
+    std::uint64_t process_ = 0;     // counts processes: what was planned for an earlier one is dropped
+    std::uint64_t connection_ = 0;  // 0: none
+    bool wants_link_ = false;
+    bool clients_stopped_ = false;
+    std::optional<base::Instant> planned_;
+    std::map<blockrep::Ticket, ClientRequest> requests_;
+    blockrep::Ticket next_request_ = 1;
+};
+
+class World {
+  public:
+    World(std::uint64_t seed, bool trace);
+    void run();
+
+    Random random;
+    Scheduler scheduler;
+    History history;
+    Stamp next_stamp = 1;
+    std::uint64_t disk_size;
+    bool link_works = true;
+
+    Node& node(std::uint32_t index) { return *nodes_[index]; }
+    base::Instant now() const { return scheduler.now(); }
+    void log(const std::string& line);
+    void try_connect();
+    void break_connection(std::uint64_t connection, bool tell_both);
+    void request_fence(std::uint32_t asker, const base::NodeIncarnation& victim);
+    void withdraw_fence(std::uint32_t asker, const base::NodeIncarnation& victim);
+    void announce_dead(const base::NodeIncarnation& dead);
+    void tell_known_deaths(Node& node);
+
+  private:
+    void fault();
+    bool is_full_replica(std::uint32_t index);
+    void lose_both();
+    void settle();
+    void compare();
+
+    bool trace_;
+    std::array<std::unique_ptr<Node>, 2> nodes_;
+    std::uint64_t next_connection_ = 1;
+    std::set<base::NodeIncarnation> dead_;
+    std::map<base::NodeIncarnation, std::uint32_t> fence_requests_;
+};
+
+}  // namespace sim
