@@ -65,6 +65,10 @@ void Execution::begin_device(base::Instant now, RunId& next_run, Actions& action
         verify_until_ = now + verify_limit_;
         return run(AgentAction::status, next_run, actions);
     }
+    if (order_ == PowerOrder::off && !is_heuristic() && now < orders_from_) {
+        poll_at_ = orders_from_;
+        return;
+    }
     run(order_ == PowerOrder::off ? AgentAction::off : AgentAction::on, next_run, actions);
 }
 
@@ -125,7 +129,9 @@ void Execution::on_status(Verdict verdict, base::Instant now, RunId& next_run, A
 
 void Execution::on_time(base::Instant now, RunId& next_run, Actions& actions) {
     if (state_ != State::running || !poll_at_ || now < *poll_at_) return;
-    run(AgentAction::status, next_run, actions);
+    if (verifying_) return run(AgentAction::status, next_run, actions);
+    poll_at_.reset();
+    begin_device(now, next_run, actions);
 }
 
 void Execution::check_invariants() const {
@@ -138,7 +144,7 @@ void Execution::describe(base::JsonWriter& out) const {
     out.begin_object();
     out.member("order", order_ == PowerOrder::off ? "off" : "on").member("level", level_ + 1);
     if (state_ == State::running) {
-        out.member("device", device()).member("step", verifying_ ? "verify" : "switch");
+        out.member("device", device()).member("step", verifying_ ? "verify" : poll_at_ ? "wait" : "switch");
     }
     out.member("detail", detail_).end_object();
 }

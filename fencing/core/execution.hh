@@ -19,6 +19,8 @@ class Execution {
 
     Execution(base::NodeId victim, PowerOrder order, const Settings& settings, base::Instant now);
 
+    // No order to switch off is given before; it may be moved at any time.
+    void hold_orders_until(base::Instant when) { orders_from_ = when; }
     // Starts the first agent. `next_run` numbers the runs.
     void start(base::Instant now, RunId& next_run, Actions& actions);
     // True when the run was this execution's.
@@ -61,7 +63,8 @@ class Execution {
     base::Instant verify_until_;
     std::optional<RunId> run_;  // the agent that runs now
     AgentAction running_ = AgentAction::status;
-    std::optional<base::Instant> poll_at_;  // the next status query
+    std::optional<base::Instant> poll_at_;  // the next status query, or the order that is held
+    base::Instant orders_from_;
     std::string detail_ = "no device is configured";
 };
 

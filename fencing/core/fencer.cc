@@ -25,6 +25,8 @@ Fencer::Fencer(Settings settings, const base::Uuid& incarnation, const std::vect
 void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
     now_ = now;
     std::visit([&](const auto& each) { on(each, now, actions); }, event);
+    begin_what_is_due(now, actions);
+    overlook_the_silent(now, actions);
     drop_answered_requests();
     correct_rumours(actions);
     claim_what_is_due(now, actions);
@@ -68,9 +70,11 @@ void Fencer::on(const ClientGone& event, base::Instant now, Actions& actions) {
 void Fencer::on(const QuorumChanged& event, base::Instant, Actions& actions) {
     if (quorate_ != event.quorate) actions.push_back(Note{event.quorate ? "quorate" : "quorum lost: nobody is shot"});
     quorate_ = event.quorate;
+    if (!quorate_) decline_what_has_not_begun(actions);
 }
 
 void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions) {
+    hold_orders(now);
     for (auto& [victim, running] : running_) {
         if (!running.execution.on_agent(event, now, next_run_, actions)) continue;
         conclude(victim, event.wall, now, actions);
@@ -79,7 +83,17 @@ void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions)
 }
 
 void Fencer::on(const TimePassed&, base::Instant now, Actions& actions) {
+    hold_orders(now);
     for (auto& [victim, running] : running_) running.execution.on_time(now, next_run_, actions);
+}
+
+// An attempt with several devices may go on after a split: each of its orders keeps to the slots.
+void Fencer::hold_orders(base::Instant now) {
+    for (auto& [victim, running] : running_) {
+        const auto left = left_at_.find(victim);
+        const bool free = running.question || left == left_at_.end() || slots_.may_begin(victim, left->second, now);
+        running.execution.hold_orders_until(free ? now : slots_.next(victim, left->second, now));
+    }
 }
 
 void Fencer::on(const OperatorConfirmed& event, base::Instant, Actions& actions) {

@@ -42,6 +42,11 @@ class Fencer {
     bool is_quorate() const { return quorate_; }
 
   private:
+    // After a join all are heard before anybody is shot: they may be shooting already. Who hangs is overlooked.
+    static constexpr auto longest_silence = base::Duration::seconds(3);
+    // Later candidates claim when the earlier ones do not, each this much later.
+    static constexpr auto turn = base::Duration::seconds(3);
+
     struct Local {  // one client's request
         std::string reason;
         std::string asker;
@@ -51,7 +56,7 @@ class Fencer {
         std::optional<QuestionId> question = {};  // an operator's order; else the claim of an operation
         std::uint32_t attempt = 0;
         std::vector<base::Uuid> lives = {};  // heard of before the first order: what success proves dead
-        base::Instant seen = {};  // for the history
+        base::Instant seen = {};             // for the history
         base::Instant requested = {};
         std::string asker = {};
         std::string reason = {};
@@ -75,6 +80,7 @@ class Fencer {
     void delivered(base::NodeId sender, const Withdraw& withdraw, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const Claim& claim, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const Decline& decline, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Overlook& overlook, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const Finished& finished, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const Facts& facts, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const HistoryBatch& batch, base::Instant now, Actions& actions);
@@ -84,6 +90,8 @@ class Fencer {
     bool is_sender_of_facts(const base::GroupView& view) const;
     void rejoin(const base::GroupView& view, Actions& actions);
     void say_hello(Actions& actions);
+    void adopt_executions(base::NodeId executor, const std::vector<ExecutedAttempt>& executing, base::Instant now);
+    void overlook_the_silent(base::Instant now, Actions& actions);
     void send_facts(Actions& actions) const;
     void correct_rumours(Actions& actions);
     bool is_member(base::NodeId node) const { return members_.contains(node); }
@@ -94,19 +102,21 @@ class Fencer {
     void settle_nil_requests(base::NodeId victim, bool only_covered, Actions& actions);
     void drop_answered_requests();
     void claim_what_is_due(base::Instant now, Actions& actions);
+    void begin_what_is_due(base::Instant now, Actions& actions);
+    void decline_what_has_not_begun(Actions& actions);
     bool is_wanted(base::NodeId victim, const Operation& operation) const;
     bool waits_for_time_only(base::NodeId victim, const Operation& operation) const;
     bool has_devices(base::NodeId victim) const;
     bool is_being_shot(base::NodeId node) const;
-    bool may_shoot(base::Instant now) const { return quorate_ && now >= settled_at_; }
     bool has_slots(base::NodeId victim) const { return slots_.exist() && left_at_.contains(victim); }
     base::Instant due_at(base::NodeId victim, const Operation& operation, base::Instant now) const;
-    std::optional<base::NodeId> chosen_executor(base::NodeId victim, const Operation& operation) const;
+    std::optional<std::int64_t> own_turn(base::NodeId victim, const Operation& operation) const;
     base::Duration delay_of(base::NodeId victim) const;
 
     // Attempts.
     void begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions);
     void launch(base::NodeId victim, Running running, base::Instant now, Actions& actions);
+    void hold_orders(base::Instant now);
     void conclude(base::NodeId victim, base::WallTime wall, base::Instant now, Actions& actions);
     void attempt_ended(base::NodeId executor, const HistoryEntry& entry, base::Instant now);
 
@@ -123,6 +133,7 @@ class Fencer {
     // Replicated.
     std::set<base::NodeId> members_;  // living members of the group, by the last view
     std::map<base::NodeId, base::Uuid> announced_;
+    std::set<base::NodeId> silent_;  // members that have not spoken since the last join
     std::map<base::NodeId, Operation> operations_;
     Lives lives_;
     History history_;
@@ -130,7 +141,8 @@ class Fencer {
     // Local.
     bool quorate_ = false;
     base::Instant now_;  // of the last step
-    base::Instant settled_at_;
+    base::Instant joined_at_;
+    bool overlooked_ = false;  // since then
     ShootingSlots slots_;
     std::map<base::NodeId, base::Instant> left_at_;  // when nodes that are not in the group were missed
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients

@@ -11,18 +11,18 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     std::set<base::NodeId> present;
     for (const auto& member : view.members) present.insert(member.node);
     std::set<base::NodeId> left;
-    for (const auto& gone : view.left) {
-        left.insert(gone.member.node);
-        // Corosync tells CPG and quorum on two wires: a minority must not shoot on stale news of quorum.
-        if (gone.reason == base::LeaveReason::node_down && settings_.nodes.size() > 2) {
-            settled_at_ = now + settings_.quorum_settle;
-        }
-    }
+    for (const auto& gone : view.left) left.insert(gone.member.node);
     std::ranges::set_difference(members_, present, std::inserter(left, left.end()));
     for (const auto node : left) member_left(node, now);
     members_ = std::move(present);
     std::erase_if(left_at_, [&](const auto& each) { return members_.contains(each.first); });
-    if (!view.joined.empty() && is_member(settings_.self)) rejoin(view, actions);
+    for (const auto node : left) silent_.erase(node);
+    if (view.joined.empty() || !is_member(settings_.self)) return;
+    silent_ = members_;
+    joined_at_ = now;
+    overlooked_ = false;
+    decline_what_has_not_begun(actions);
+    rejoin(view, actions);
 }
 
 void Fencer::member_left(base::NodeId node, base::Instant now) {
@@ -31,6 +31,7 @@ void Fencer::member_left(base::NodeId node, base::Instant now) {
     for (auto& [victim, operation] : operations_) {
         std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == node; });
         if (operation.executor == node) operation.executor.reset();
+        if (node == settings_.self) operation.begin_at.reset();
         if (node == settings_.self) operation.claim_sent.reset();
         // Now both halves may want to shoot: the delay counts from here.
         if (victim == node) operation.ready_at = std::max(operation.ready_at, now + delay_of(victim));
@@ -39,8 +40,9 @@ void Fencer::member_left(base::NodeId node, base::Instant now) {
 }
 
 void Fencer::rejoin(const base::GroupView& view, Actions& actions) {
-    say_hello(actions);
+    // In this order: who has heard all Hellos has all facts.
     if (is_sender_of_facts(view)) send_facts(actions);
+    say_hello(actions);
 }
 
 // The lowest of those that were here tells those that come; who comes tells what it knows itself.
@@ -53,7 +55,7 @@ bool Fencer::is_sender_of_facts(const base::GroupView& view) const {
 }
 
 void Fencer::say_hello(Actions& actions) {
-    Hello hello{.incarnation = self_.incarnation, .superseded = {}, .requests = {}};
+    Hello hello{.incarnation = self_.incarnation, .superseded = {}, .requests = {}, .executing = {}};
     for (const auto& life : lives_.open_lives(settings_.self)) {
         if (life == self_.incarnation) continue;
         hello.superseded.push_back(life);
@@ -62,6 +64,12 @@ void Fencer::say_hello(Actions& actions) {
     for (const auto& [victim, clients] : wanted_) {
         const auto& first = clients.begin()->second;
         hello.requests.push_back({victim, first.reason, first.asker});
+    }
+    for (const auto& [victim, running] : running_) {
+        if (!running.question) hello.executing.push_back({victim, running.attempt});
+    }
+    for (const auto& [victim, operation] : operations_) {
+        if (operation.begin_at) hello.executing.push_back({victim, operation.attempts});
     }
     actions.push_back(Multicast{std::move(hello)});
 }
@@ -72,7 +80,6 @@ void Fencer::send_facts(Actions& actions) const {
         if (facts.dead.size() + facts.known.size() < max_list_entries) return;
         actions.push_back(Multicast{std::exchange(facts, {})});
     };
-    for (const auto& [victim, operation] : operations_) facts.pending.push_back({victim, operation.attempts});
     for (const auto& life : lives_.dead()) {
         facts.dead.push_back(life);
         flush_when_full();
@@ -102,6 +109,7 @@ void Fencer::on(const MessageDelivered& event, base::Instant now, Actions& actio
 }
 
 void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant now, Actions& actions) {
+    silent_.erase(sender);
     const base::NodeIncarnation speaker{sender, hello.incarnation};
     if (lives_.is_dead(speaker)) {
         actions.push_back(Note{name_of(sender) + " speaks from a life that is known to be over: ignored"});
@@ -121,6 +129,35 @@ void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant no
         });
     }
     for (const auto& request : hello.requests) add_request(sender, request, now);
+    adopt_executions(sender, hello.executing, now);
+}
+
+void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Actions& actions) {
+    if (silent_.erase(overlook.silent) > 0) {
+        actions.push_back(Note{name_of(overlook.silent) + " has joined and says nothing: going on without it"});
+    }
+}
+
+void Fencer::overlook_the_silent(base::Instant now, Actions& actions) {
+    if (silent_.empty() || overlooked_ || !is_member(settings_.self) || now < joined_at_ + longest_silence) return;
+    overlooked_ = true;
+    for (const auto node : silent_) actions.push_back(Multicast{Overlook{node}});
+}
+
+// Attempts may have begun where we could not hear the claim, on the other side of a split; and what the speaker does
+// not list it does not execute.
+void Fencer::adopt_executions(base::NodeId executor, const std::vector<ExecutedAttempt>& executing, base::Instant now) {
+    for (auto& [victim, operation] : operations_) {
+        if (operation.executor == executor) operation.executor.reset();
+    }
+    for (const auto& executed : executing) {
+        if (executed.victim == executor) continue;
+        auto [found, is_new] = operations_.try_emplace(executed.victim);
+        auto& operation = found->second;
+        if (is_new) operation.since = operation.ready_at = now;
+        operation.attempts = std::max(operation.attempts, executed.attempt);
+        if (!operation.executor) operation.executor = executor;
+    }
 }
 
 void Fencer::delivered(base::NodeId sender, const Request& request, base::Instant now, Actions&) {
@@ -133,22 +170,46 @@ void Fencer::delivered(base::NodeId sender, const Withdraw& withdraw, base::Inst
 
 void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant now, Actions& actions) {
     const auto found = operations_.find(claim.victim);
-    const bool valid = found != operations_.end() && !found->second.executor &&
-                       found->second.attempts == claim.attempt && sender != claim.victim && !is_being_shot(sender) &&
-                       is_wanted(claim.victim, found->second);
+    // Every member comes to the same answer, because all have heard each other since the last join.
+    const bool valid = silent_.empty() && found != operations_.end() && !found->second.executor &&
+                       sender != claim.victim && !is_being_shot(sender) && is_wanted(claim.victim, found->second);
     if (!valid) {
         if (found != operations_.end() && sender == settings_.self) found->second.claim_sent.reset();
         return;
     }
     auto& operation = found->second;
     operation.executor = sender;
+    operation.attempts = std::max(operation.attempts, claim.attempt);
     for (auto& [key, asked] : operation.requests) asked.covered = true;
     if (sender != settings_.self) return;
     operation.claim_sent.reset();
-    const auto left = left_at_.find(claim.victim);
-    const bool in_time = left == left_at_.end() || slots_.may_begin(claim.victim, left->second, now);
-    if (may_shoot(now) && in_time && !running_.contains(claim.victim)) return begin_attempt(claim.victim, operation, now, actions);
-    actions.push_back(Multicast{Decline{claim.victim, claim.attempt}});
+    // Corosync tells CPG and quorum on two wires: a minority must not shoot on stale news of quorum.
+    const bool pair = settings_.nodes.size() == 2;
+    operation.begin_at = pair ? now : now + settings_.quorum_settle;
+    begin_what_is_due(now, actions);
+}
+
+// Claims that held where we were: without quorum, or before others came who may hold claims of their own.
+void Fencer::decline_what_has_not_begun(Actions& actions) {
+    for (auto& [victim, operation] : operations_) {
+        if (!operation.begin_at) continue;
+        operation.begin_at.reset();
+        actions.push_back(Multicast{Decline{victim, operation.attempts}});
+    }
+}
+
+void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
+    for (auto& [victim, operation] : operations_) {
+        if (!operation.begin_at || now < *operation.begin_at) continue;
+        operation.begin_at.reset();
+        const auto left = left_at_.find(victim);
+        const bool in_time = left == left_at_.end() || slots_.may_begin(victim, left->second, now);
+        if (quorate_ && in_time && !running_.contains(victim)) {
+            begin_attempt(victim, operation, now, actions);
+        } else {
+            actions.push_back(Multicast{Decline{victim, operation.attempts}});
+        }
+    }
 }
 
 void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instant now, Actions&) {
@@ -171,9 +232,13 @@ void Fencer::delivered(base::NodeId sender, const Finished& finished, base::Inst
 
 void Fencer::attempt_ended(base::NodeId executor, const HistoryEntry& entry, base::Instant now) {
     const auto found = operations_.find(entry.victim);
-    if (found == operations_.end() || found->second.executor != executor) return;
-    if (entry.outcome == Outcome::confirmed) return;  // the agents still run
+    if (found == operations_.end() || entry.outcome == Outcome::confirmed) return;  // the agents still run
     auto& operation = found->second;
+    // Counted on every member, also on those that did not hear of the claim: they choose the next executor by it.
+    if (operation.executor != executor) {
+        if (entry.outcome == Outcome::failed) operation.attempts = std::max(operation.attempts, entry.attempt + 1);
+        return;
+    }
     operation.executor.reset();
     operation.last_failure = entry.outcome == Outcome::failed ? entry.detail : "";
     operation.attempts = entry.outcome == Outcome::failed ? operation.attempts + 1 : 0;
@@ -185,10 +250,6 @@ void Fencer::attempt_ended(base::NodeId executor, const HistoryEntry& entry, bas
 void Fencer::delivered(base::NodeId, const Facts& facts, base::Instant, Actions& actions) {
     for (const auto& life : facts.dead) bury(life, actions);
     for (const auto& life : facts.known) lives_.mention(life);
-    for (const auto& pending : facts.pending) {
-        const auto found = operations_.find(pending.victim);
-        if (found != operations_.end()) found->second.attempts = std::max(found->second.attempts, pending.attempts);
-    }
 }
 
 void Fencer::delivered(base::NodeId, const HistoryBatch& batch, base::Instant, Actions& actions) {

@@ -66,13 +66,19 @@ bool Fencer::is_being_shot(base::NodeId node) const {
     return found != operations_.end() && found->second.executor.has_value();
 }
 
-std::optional<base::NodeId> Fencer::chosen_executor(base::NodeId victim, const Operation& operation) const {
-    std::vector<base::NodeId> candidates;
+// How many candidates come before us; nothing when we are none. The lowest node is first, and a failed attempt passes
+// to the next.
+std::optional<std::int64_t> Fencer::own_turn(base::NodeId victim, const Operation& operation) const {
+    if (!is_member(settings_.self) || victim == settings_.self || is_being_shot(settings_.self)) return std::nullopt;
+    std::int64_t count = 0;
+    std::int64_t own = 0;
     for (const auto node : members_) {
-        if (node != victim && !is_being_shot(node)) candidates.push_back(node);
+        if (node == victim || is_being_shot(node)) continue;
+        if (node == settings_.self) own = count;
+        ++count;
     }
-    if (candidates.empty()) return std::nullopt;
-    return candidates[operation.attempts % candidates.size()];
+    const auto first = static_cast<std::int64_t>(operation.attempts) % count;
+    return (own - first + count) % count;
 }
 
 bool Fencer::has_devices(base::NodeId victim) const {
@@ -82,9 +88,9 @@ bool Fencer::has_devices(base::NodeId victim) const {
 }
 
 bool Fencer::waits_for_time_only(base::NodeId victim, const Operation& operation) const {
-    return !operation.executor && quorate_ && operation.claim_sent != operation.attempts &&
-           is_wanted(victim, operation) && chosen_executor(victim, operation) == settings_.self &&
-           !running_.contains(victim) && has_devices(victim) && !lives_.is_dead(self_);
+    return !operation.executor && quorate_ && silent_.empty() && operation.claim_sent != operation.attempts &&
+           is_wanted(victim, operation) && own_turn(victim, operation) && !running_.contains(victim) &&
+           has_devices(victim) && !lives_.is_dead(self_);
 }
 
 void Fencer::claim_what_is_due(base::Instant now, Actions& actions) {
@@ -97,7 +103,7 @@ void Fencer::claim_what_is_due(base::Instant now, Actions& actions) {
 
 // When the claim may be made, as seen from `now`.
 base::Instant Fencer::due_at(base::NodeId victim, const Operation& operation, base::Instant now) const {
-    const auto earliest = std::max({operation.ready_at, settled_at_, now});
+    const auto earliest = std::max(operation.ready_at + turn * own_turn(victim, operation).value_or(0), now);
     const auto left = left_at_.find(victim);
     return left == left_at_.end() ? earliest : slots_.next(victim, left->second, earliest);
 }
@@ -113,7 +119,9 @@ std::optional<base::Instant> Fencer::next_deadline() const {
         if (when && (!first || *when < *first)) first = when;
     };
     for (const auto& [victim, running] : running_) consider(running.execution.next_deadline());
+    if (!silent_.empty() && !overlooked_ && is_member(settings_.self)) consider(joined_at_ + longest_silence);
     for (const auto& [victim, operation] : operations_) {
+        if (operation.begin_at) consider(operation.begin_at);
         if (waits_for_time_only(victim, operation)) consider(due_at(victim, operation, now_));
     }
     return first;

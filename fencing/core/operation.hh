@@ -33,6 +33,7 @@ struct Operation {
     std::string reason;
 
     std::optional<std::uint32_t> claim_sent;  // local: our claim of this attempt is on its way
+    std::optional<base::Instant> begin_at;    // local: our claim holds; the agents start then
 
     void describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const;
 };

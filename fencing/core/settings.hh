@@ -24,7 +24,7 @@ struct Settings {
     base::Duration verify_limit = base::Duration::seconds(20);  // from off accepted to seen off
     base::Duration verify_interval = base::Duration::seconds(1);
     base::Duration longest_backoff = base::Duration::seconds(30);
-    // With more than two nodes: how long news of lost quorum may trail the news of a lost member.
+    // With more than two nodes: how long news of lost quorum may trail what the group delivers.
     base::Duration quorum_settle = base::Duration::seconds(1);
 };
 

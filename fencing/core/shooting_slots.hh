@@ -9,9 +9,10 @@
 
 namespace fencing {
 
-// Both nodes see the split at nearly the same moment, but nobody knows when programs on either side will ask. So time is
-// cut, from the split on, into rounds; a shot at node N begins only within a short while after N's delay has passed in
-// a round. Whoever asks late waits for the next round. With more than two nodes quorum decides, and there are no slots.
+// Both nodes see the split at nearly the same moment, but nobody knows when programs on either side will ask. So time
+// is cut, from the split on, into rounds; a shot at node N begins only within a short while after N's delay has passed
+// in a round. Whoever asks late waits for the next round. With more than two nodes quorum decides, and there are no
+// slots.
 //
 //   delays 2 s (a), 0 s (b):   | shoot b |         | shoot a |         | shoot b | …
 //                              0        0.5        2        2.5        4 s after the split

@@ -18,8 +18,8 @@ enum class Outcome : std::uint8_t {
 
 struct HistoryEntry {
     base::NodeId victim;
-    base::NodeId executor;      // who ran the agents, or where the person typed
-    base::WallTime finished;    // of the executor's clock; with the executor it names the entry
+    base::NodeId executor;    // who ran the agents, or where the person typed
+    base::WallTime finished;  // of the executor's clock; with the executor it names the entry
     // Earlier moments, by the same clock: the victim was missed in the group, was asked to be fenced, the agents began.
     base::WallTime seen{};
     base::WallTime requested{};

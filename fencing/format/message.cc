@@ -10,7 +10,17 @@ namespace {
 constexpr std::uint32_t magic = 0x4e464643;  // "CFFN"
 constexpr std::uint16_t version = 1;
 
-enum class Type : std::uint16_t { hello = 1, request, withdraw, claim, finished, facts, history_batch, decline };
+enum class Type : std::uint16_t {
+    hello = 1,
+    request,
+    withdraw,
+    claim,
+    finished,
+    facts,
+    history_batch,
+    decline,
+    overlook
+};
 
 class Encoder {
   public:
@@ -29,9 +39,9 @@ class Encoder {
         put(request.reason);
         put(request.asker);
     }
-    void put(const PendingAttempts& pending) {
-        put(pending.victim);
-        put(pending.attempts);
+    void put(const ExecutedAttempt& executed) {
+        put(executed.victim);
+        put(executed.attempt);
     }
     void put(const HistoryEntry& entry) {
         put(entry.victim);
@@ -56,6 +66,7 @@ class Encoder {
         put(hello.incarnation);
         put(hello.superseded);
         put(hello.requests);
+        put(hello.executing);
     }
     void operator()(const Request& request) {
         head(Type::request);
@@ -75,6 +86,10 @@ class Encoder {
         put(decline.victim);
         put(decline.attempt);
     }
+    void operator()(const Overlook& overlook) {
+        head(Type::overlook);
+        put(overlook.silent);
+    }
     void operator()(const Finished& finished) {
         head(Type::finished);
         put(finished.entry);
@@ -83,7 +98,6 @@ class Encoder {
         head(Type::facts);
         put(facts.dead);
         put(facts.known);
-        put(facts.pending);
     }
     void operator()(const HistoryBatch& batch) {
         head(Type::history_batch);
@@ -119,9 +133,9 @@ class Decoder {
         get(request.reason);
         get(request.asker);
     }
-    void get(PendingAttempts& pending) {
-        get(pending.victim);
-        get(pending.attempts);
+    void get(ExecutedAttempt& executed) {
+        get(executed.victim);
+        get(executed.attempt);
     }
     void get(HistoryEntry& entry) {
         get(entry.victim);
@@ -162,6 +176,7 @@ class Decoder {
         get_lives(hello.superseded);
         require(std::ranges::find(hello.superseded, hello.incarnation) == hello.superseded.end());
         get(hello.requests);
+        get(hello.executing);
     }
     void get(Request& request) { get(request.request); }
     void get(Withdraw& withdraw) { get(withdraw.victim); }
@@ -173,11 +188,11 @@ class Decoder {
         get(decline.victim);
         get(decline.attempt);
     }
+    void get(Overlook& overlook) { get(overlook.silent); }
     void get(Finished& finished) { get(finished.entry); }
     void get(Facts& facts) {
         get_lives(facts.dead);
         get_lives(facts.known);
-        get(facts.pending);
     }
     void get(HistoryBatch& batch) { get(batch.entries); }
 
@@ -234,6 +249,8 @@ base::Result<Message> decode(base::ByteView bytes) {
             return body<HistoryBatch>(in);
         case Type::decline:
             return body<Decline>(in);
+        case Type::overlook:
+            return body<Overlook>(in);
     }
     return base::failure(Errc::bad_message, "unknown type " + std::to_string(type));
 }

@@ -25,12 +25,19 @@ struct OpenRequest {
     bool operator==(const OpenRequest&) const = default;
 };
 
+struct ExecutedAttempt {
+    base::NodeId victim;
+    std::uint32_t attempt = 0;
+    bool operator==(const ExecutedAttempt&) const = default;
+};
+
 // "I live as `incarnation`." Said whenever somebody joins, and again when a different life of the speaker is mentioned.
 struct Hello {
     base::Uuid incarnation;
     // Lives of the speaker's node that it had heard of when it spoke, other than its own: they are over.
     std::vector<base::Uuid> superseded;
-    std::vector<OpenRequest> requests;  // all open ones of the speaker; replaces what was known of them
+    std::vector<OpenRequest> requests;       // all open ones of the speaker; replaces what was known of them
+    std::vector<ExecutedAttempt> executing;  // victims that the speaker's agents are switching off at this moment
     bool operator==(const Hello&) const = default;
 };
 
@@ -64,17 +71,16 @@ struct Finished {
     bool operator==(const Finished&) const = default;
 };
 
-struct PendingAttempts {
-    base::NodeId victim;
-    std::uint32_t attempts = 0;
-    bool operator==(const PendingAttempts&) const = default;
+// `silent` has joined and not said Hello for too long: the others go on without having heard it.
+struct Overlook {
+    base::NodeId silent;
+    bool operator==(const Overlook&) const = default;
 };
 
 // State transfer: facts never become false, so any number of these may be merged in any order.
 struct Facts {
     std::vector<base::NodeIncarnation> dead;
     std::vector<base::NodeIncarnation> known;  // heard of, not known to be dead
-    std::vector<PendingAttempts> pending;
     bool operator==(const Facts&) const = default;
 };
 
@@ -83,7 +89,7 @@ struct HistoryBatch {
     bool operator==(const HistoryBatch&) const = default;
 };
 
-using Message = std::variant<Hello, Request, Withdraw, Claim, Finished, Facts, HistoryBatch, Decline>;
+using Message = std::variant<Hello, Request, Withdraw, Claim, Finished, Facts, HistoryBatch, Decline, Overlook>;
 
 // Texts are cut to max_text_bytes; fails when the whole is longer than max_message_bytes.
 base::Result<base::Bytes> encode(const Message& message);

@@ -31,14 +31,15 @@ HistoryEntry entry() {
 }
 
 std::vector<Message> samples() {
-    return {Hello{uuid(1), {uuid(2)}, {{life(2, 9), "why", "who"}}},
+    return {Hello{uuid(1), {uuid(2)}, {{life(2, 9), "why", "who"}}, {{base::NodeId{2}, 3}}},
             Request{{life(2, 9), "why", "who"}},
             Request{{{base::NodeId{2}, {}}, "any life", "who"}},
             Withdraw{life(2, 9)},
             Claim{base::NodeId{2}, 5},
             Decline{base::NodeId{2}, 5},
+            Overlook{base::NodeId{3}},
             Finished{entry()},
-            Facts{{life(1, 1), life(2, 2)}, {life(1, 3)}, {{base::NodeId{2}, 4}}},
+            Facts{{life(1, 1), life(2, 2)}, {life(1, 3)}},
             HistoryBatch{{entry(), entry()}}};
 }
 
@@ -89,14 +90,14 @@ TEST(FencingMessage, NewerVersionIsToldApart) {
 
 TEST(FencingMessage, NonsenseIsRefused) {
     EXPECT_FALSE(decode(*encode(Claim{base::NodeId{0}, 1}))) << "node 0";
-    EXPECT_FALSE(decode(*encode(Hello{{}, {}, {}}))) << "nil incarnation";
-    EXPECT_FALSE(decode(*encode(Hello{uuid(1), {uuid(1)}, {}}))) << "supersedes itself";
-    EXPECT_FALSE(decode(*encode(Facts{{life(1, 0)}, {}, {}}))) << "a nil life is not dead";
+    EXPECT_FALSE(decode(*encode(Hello{{}, {}, {}, {}}))) << "nil incarnation";
+    EXPECT_FALSE(decode(*encode(Hello{uuid(1), {uuid(1)}, {}, {}}))) << "supersedes itself";
+    EXPECT_FALSE(decode(*encode(Facts{{life(1, 0)}, {}}))) << "a nil life is not dead";
     auto failed_with_dead = entry();
     failed_with_dead.outcome = Outcome::failed;
     EXPECT_FALSE(decode(*encode(Finished{failed_with_dead})));
     Facts many;
-    many.pending.resize(max_list_entries + 1, {base::NodeId{1}, 0});
+    many.known.resize(max_list_entries + 1, life(1, 3));
     EXPECT_FALSE(decode(*encode(many))) << "too many";
 }
 
