@@ -136,14 +136,13 @@ void Mount::State::journal_failed(const base::Error& error) {
 
 void Mount::State::settle() {
     do {
-        progressed = false;
-        operations.run_ready();
-        journal.progress();
-        if (journal.has_space()) operations.on_space();
-        if (progressed) {
+        if (std::exchange(progressed, false)) {
             const auto cleaning = locks.cleaning();
             for (const auto& name : cleaning) locks.advance(name, io.now(), io.actions());
         }
+        operations.run_ready();
+        if (journal.has_space()) operations.on_space();
+        journal.progress();
         if (phase == Phase::stopping) progress_stop();
     } while (phase != Phase::stopped && (progressed || operations.has_ready()));
 }

@@ -1,0 +1,77 @@
+// The shared device: what was written is in its cache until a flush; power loss may lose or tear any of that at
+// 512-byte sectors, in any order.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "clusterfs/core/mount.hh"
+#include "clusterfs/core/whole_device.hh"
+#include "tests/sim/common/random.hh"
+
+namespace sim {
+
+class Device : public clusterfs::SynchronousDevice {
+  public:
+    explicit Device(std::uint64_t blocks) : blocks_(blocks), content_(blocks) {}
+
+    // ---- at once, and stable: for mkfs and checks ----
+    std::uint64_t block_count() const override { return blocks_; }
+    base::Result<void> read(clusterfs::BlockNumber first, std::span<clusterfs::Block> into) override;
+    base::Result<void> write(clusterfs::BlockNumber first, std::span<const clusterfs::Block> from) override;
+    base::Result<void> flush() override { return {}; }
+
+    // ---- requests that take time: a node has begun them, and they end later or never ----
+    using Request = std::uint64_t;
+    Request begin_write(int node, clusterfs::BlockNumber first, std::vector<clusterfs::BlockHandle> blocks,
+                        bool stable);
+    void end_write(Request request);
+    // What is finished now will be stable when the flush ends.
+    std::uint64_t begin_flush() const { return finished_; }
+    void end_flush(std::uint64_t finished);
+    clusterfs::Block current(clusterfs::BlockNumber number) const;
+
+    // Every sector of what that node has under way may or may not arrive.
+    void node_crashed(int node, Random& random);
+    // Every sector not flushed holds anything written to it since it last was.
+    void power_lost(Random& random);
+
+    // File data: not part of WriteBlocks, the driver does it.
+    void write_now(clusterfs::BlockNumber number, const clusterfs::Block& block);
+
+    std::uint64_t writes() const { return finished_; }
+
+  private:
+    static constexpr std::size_t sector_size = 512;
+    static constexpr std::size_t sectors_per_block = clusterfs::block_size / sector_size;
+    using Sector = std::array<std::byte, sector_size>;
+    struct UnderWay {
+        int node = 0;
+        clusterfs::BlockNumber first = 0;
+        std::vector<clusterfs::BlockHandle> blocks;
+        bool stable = false;
+    };
+    struct Version {
+        std::uint64_t finished = 0;
+        Sector bytes{};
+    };
+
+    clusterfs::Block& at(clusterfs::BlockNumber number);
+    void put(clusterfs::BlockNumber number, std::size_t sector, const std::byte* from, bool stable);
+    void apply(const UnderWay& write, Random* tear);
+
+    std::uint64_t blocks_;
+    std::vector<std::unique_ptr<clusterfs::Block>> content_;
+    // Per sector with unflushed writes: what is stable, then every version since.
+    std::unordered_map<std::uint64_t, std::vector<Version>> unflushed_;
+    std::map<Request, UnderWay> under_way_;
+    Request last_request_ = 0;
+    std::uint64_t finished_ = 0;
+};
+
+}  // namespace sim

@@ -1,0 +1,126 @@
+#include "tests/sim/clusterfs/node.hh"
+
+#include <utility>
+
+namespace sim {
+
+using namespace clusterfs;
+
+Node::Node(Environment environment, int index, MountOptions options, Callbacks callbacks)
+    : world_(environment),
+      index_(index),
+      life_(options.self),
+      callbacks_(std::move(callbacks)),
+      mount_(std::make_unique<Mount>(options, environment.device.block_count())) {}
+
+Node::~Node() { *alive_ = false; }
+
+void Node::start() {
+    world_.locks.join(life_, [this](Event event) { happened(std::move(event)); });
+    call([this](auto now, auto wall, Actions& actions) { mount_->start(now, wall, actions); });
+}
+
+void Node::call(const std::function<void(base::Instant, base::WallTime, Actions&)>& work) {
+    Actions actions;
+    const auto now = world_.scheduler.now();
+    work(now, base::WallTime{1'700'000'000'000'000'000 + now.nanoseconds}, actions);
+    if (world_.random.one_in(16)) mount_->check_invariants();
+    arm_timer();
+    for (auto& action : actions) perform(action);
+    for (auto& finish : std::exchange(finished_, {})) finish();
+}
+
+void Node::happened(Event event) {
+    call([&](auto now, auto wall, Actions& actions) { mount_->step(std::move(event), now, wall, actions); });
+}
+
+void Node::run(Mount::Operation operation, Mount::Completion done) {
+    call([&](auto now, auto wall, Actions& actions) {
+        mount_->run(std::move(operation), std::move(done), now, wall, actions);
+    });
+}
+
+void Node::commit(Mount::Completion done) {
+    call([&](auto now, auto wall, Actions& actions) { mount_->commit(std::move(done), now, wall, actions); });
+}
+
+void Node::unpin(const LockName& name) {
+    call([&](auto now, auto wall, Actions& actions) { mount_->unpin(name, now, wall, actions); });
+}
+
+void Node::stop() {
+    call([&](auto now, auto wall, Actions& actions) { mount_->stop(now, wall, actions); });
+}
+
+// Nothing reaches a life that has ended.
+void Node::after_io(std::function<void()> work) {
+    const auto delay = world_.random.between(base::Duration::microseconds(20), base::Duration::microseconds(800));
+    world_.scheduler.after(delay, [alive = alive_, work = std::move(work)] {
+        if (*alive) work();
+    });
+}
+
+void Node::perform(Action& action) {
+    if (auto* read = std::get_if<ReadBlocks>(&action)) {
+        after_io([this, ask = *read] {
+            std::vector<std::shared_ptr<Block>> blocks;
+            for (std::uint32_t i = 0; i < ask.count; ++i) {
+                blocks.push_back(std::make_shared<Block>(world_.device.current(ask.first + i)));
+            }
+            happened(BlocksRead{ask.ticket, std::move(blocks)});
+        });
+    } else if (auto* write = std::get_if<WriteBlocks>(&action)) {
+        // The bytes leave now: what the mount does to its images afterwards must not matter.
+        std::vector<BlockHandle> copies;
+        for (const auto& block : write->blocks) copies.push_back(std::make_shared<Block>(*block));
+        const auto request = world_.device.begin_write(index_, write->first, std::move(copies), write->stable);
+        after_io([this, request, ticket = write->ticket] {
+            world_.device.end_write(request);
+            happened(BlocksWritten{ticket, {}});
+        });
+    } else if (auto* flush = std::get_if<FlushDevice>(&action)) {
+        after_io([this, finished = world_.device.begin_flush(), ticket = flush->ticket] {
+            world_.device.end_flush(finished);
+            happened(DeviceFlushed{ticket, {}});
+        });
+    } else if (auto* request = std::get_if<RequestLock>(&action)) {
+        world_.locks.request(life_, *request);
+    } else if (auto* release = std::get_if<ReleaseLock>(&action)) {
+        world_.locks.release(life_, *release);
+    } else if (auto* dead = std::get_if<ReleaseDead>(&action)) {
+        callbacks_.released_dead(dead->node);
+        world_.locks.release_dead(dead->node);
+    } else if (auto* forget = std::get_if<InvalidateKernel>(&action)) {
+        after_io([this, ask = *forget] {
+            if (callbacks_.forget_in_kernel) callbacks_.forget_in_kernel(ask.inode);
+            happened(KernelInvalidated{ask.ticket});
+        });
+    } else if (std::holds_alternative<Started>(action)) {
+        finished_.push_back([this] { callbacks_.started(); });
+    } else if (auto* read_only = std::get_if<BecomeReadOnly>(&action)) {
+        throw Violation("a mount became read-only: " + read_only->reason.message());
+    } else if (auto* stopped = std::get_if<Stopped>(&action)) {
+        finished_.push_back([this, outcome = stopped->outcome] { callbacks_.stopped(outcome); });
+    }
+}
+
+void Node::arm_timer() {
+    const auto deadline = mount_->next_deadline();
+    if (!deadline || (armed_ && *armed_ <= *deadline)) return;
+    armed_ = deadline;
+    world_.scheduler.at(*deadline, [this, alive = alive_] {
+        if (!*alive) return;
+        armed_.reset();
+        const auto due = mount_->next_deadline();
+        if (due && *due <= world_.scheduler.now()) return happened(TimePassed{});
+        arm_timer();
+    });
+}
+
+std::string Node::describe() const {
+    base::JsonWriter json;
+    mount_->describe(json, world_.scheduler.now());
+    return json.text();
+}
+
+}  // namespace sim

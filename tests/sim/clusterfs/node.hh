@@ -1,0 +1,61 @@
+// One life of a node: a mount, and the glue between it and the simulated device, locks, kernel and clock.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "clusterfs/core/mount.hh"
+#include "tests/sim/clusterfs/device.hh"
+#include "tests/sim/clusterfs/lock_service.hh"
+#include "tests/sim/common/scheduler.hh"
+
+namespace sim {
+
+class Node {
+  public:
+    struct Environment {
+        Scheduler& scheduler;
+        Device& device;
+        LockServer& locks;
+        Random& random;
+    };
+    struct Callbacks {
+        std::function<void()> started;
+        std::function<void(base::Result<void>)> stopped;
+        std::function<void(clusterfs::InodeNumber)> forget_in_kernel;
+        std::function<void(base::NodeIncarnation)> released_dead;
+    };
+
+    Node(Environment environment, int index, clusterfs::MountOptions options, Callbacks callbacks);
+    ~Node();
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    void start();
+    void run(clusterfs::Mount::Operation operation, clusterfs::Mount::Completion done);
+    void commit(clusterfs::Mount::Completion done);
+    void unpin(const clusterfs::LockName& name);
+    void stop();
+    clusterfs::Mount& mount() { return *mount_; }
+    const base::NodeIncarnation& life() const { return life_; }
+    std::string describe() const;
+
+  private:
+    void call(const std::function<void(base::Instant, base::WallTime, clusterfs::Actions&)>& work);
+    void happened(clusterfs::Event event);
+    void perform(clusterfs::Action& action);
+    void after_io(std::function<void()> work);
+    void arm_timer();
+
+    Environment world_;
+    int index_;
+    base::NodeIncarnation life_;
+    Callbacks callbacks_;
+    std::unique_ptr<clusterfs::Mount> mount_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    std::vector<std::function<void()>> finished_;
+    std::optional<base::Instant> armed_;
+};
+
+}  // namespace sim

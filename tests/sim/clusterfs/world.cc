@@ -1,0 +1,255 @@
+#include "tests/sim/clusterfs/world.hh"
+
+#include <cstdio>
+
+#include "clusterfs/core/format_filesystem.hh"
+
+namespace sim {
+
+using base::Duration;
+
+namespace {
+constexpr std::uint64_t device_blocks = 31744;
+constexpr int clients_per_node = 4;
+}  // namespace
+
+World::World(std::uint64_t seed, bool trace, const std::string& workload)
+    : random_(seed), trace_(trace), device_(device_blocks), locks_(scheduler_, random_.fork()) {
+    const bool bank = workload == "bank" || (workload.empty() && random_.one_in(3));
+    workload_ = bank ? make_bank() : make_tree();
+    clusterfs::FormatOptions format;
+    format.uuid = random_.uuid();
+    format.directory_hash_seed = random_.next();
+    format.slots = 2;
+    format.journal_blocks = 1024;
+    format.now = {1'600'000'000'000'000'000};
+    const auto made = clusterfs::format_filesystem(device_, format);
+    if (!made) throw Violation("mkfs: " + made.error().message());
+    workload_->prepare(device_);
+    options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
+    options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));
+    options_.cache_blocks = random_.one_in(3) ? 256 : 65536;
+    options_.cached_locks = random_.one_in(3) ? 40 : 131072;
+}
+
+World::~World() = default;
+
+void World::say(const std::string& what) {
+    if (trace_) std::printf("%12.6f %s\n", static_cast<double>(scheduler_.now().nanoseconds) / 1e9, what.c_str());
+}
+
+void World::run() {
+    for (int index = 0; index < nodes; ++index) {
+        scheduler_.after(random_.between(Duration{0}, Duration::milliseconds(50)), [this, index] { boot(index); });
+    }
+    faults_ = !random_.one_in(5);
+    if (faults_)
+        scheduler_.after(random_.between(Duration::milliseconds(1), Duration::seconds(1)), [this] { fault(); });
+    watch();
+    scheduler_.run_until(base::Instant{} + random_.between(Duration::milliseconds(200), Duration::seconds(6)));
+    finish();
+}
+
+// With both nodes up and recovered, something must end within a second.
+void World::watch() {
+    const bool calm = members_[0].started && members_[1].started && unrecovered_.empty() && working_;
+    if (!calm) last_progress_ = scheduler_.now();
+    if (scheduler_.now() - last_progress_ > Duration::seconds(1)) throw Violation("nothing moves\n" + describe());
+    if (working_) scheduler_.after(Duration::milliseconds(50), [this] { watch(); });
+}
+
+std::string World::describe() const {
+    auto text = locks_.describe();
+    for (const auto& member : members_) {
+        if (member.node) text += member.node->describe() + "\n";
+    }
+    return text;
+}
+
+void World::boot(int index) {
+    auto& member = members_[index];
+    if (member.node || !working_) return;
+    auto options = options_;
+    options.self = {{static_cast<std::uint32_t>(index + 1)}, random_.uuid()};
+    ++lives_[index];
+    member.dead_before = fenced_;
+    say("boot " + std::to_string(index));
+    Node::Callbacks callbacks;
+    callbacks.started = [this, index] { started(index); };
+    callbacks.stopped = [this, index](base::Result<void> outcome) { stopped(index, outcome); };
+    callbacks.forget_in_kernel = [this, index](clusterfs::InodeNumber inode) { members_[index].kernel.erase(inode); };
+    callbacks.released_dead = [this](base::NodeIncarnation dead) { recovered(static_cast<int>(dead.node.value) - 1); };
+    member.node = std::make_unique<Node>(Node::Environment{scheduler_, device_, locks_, random_}, index, options,
+                                         std::move(callbacks));
+    member.node->start();
+}
+
+void World::started(int index) {
+    auto& member = members_[index];
+    say("started " + std::to_string(index));
+    member.started = true;
+    // Whoever starts has replayed what nobody owned when it joined. Who dies later is recovered when its locks are
+    // released.
+    for (const auto dead : member.dead_before) recovered(dead);
+    recovered(index);
+    for (int i = 0; i < clients_per_node; ++i) client(index, lives_[index]);
+}
+
+void World::recovered(int index) {
+    if (unrecovered_.erase(index) == 0) return;
+    fenced_.erase(index);
+    const auto kept = workload_->marker(device_, index);
+    say("node " + std::to_string(index) + " recovered up to operation " + std::to_string(kept));
+    if (kept < members_[index].committed_up_to) {
+        throw Violation("operation " + std::to_string(members_[index].committed_up_to) + " of node " +
+                        std::to_string(index) + " was promised to be durable, but only " + std::to_string(kept) +
+                        " is there");
+    }
+    workload_->undo(index, kept);
+}
+
+void World::client(int index, std::uint64_t life) {
+    scheduler_.after(random_.between(Duration::microseconds(10), Duration::milliseconds(4)), [this, index, life] {
+        auto& member = members_[index];
+        if (lives_[index] != life || !member.node || !member.started || member.stopping || !working_) return;
+        if (random_.one_in(25)) return one_commit(index, life);
+        one_operation(index, life);
+    });
+}
+
+void World::one_operation(int index, std::uint64_t life) {
+    const auto number = ++last_operation_;
+    auto operation = std::make_shared<ClientOperation>(workload_->next(index, random_));
+    ++members_[index].busy_clients;
+    members_[index].node->run(
+        operation->run, [this, index, life, number, operation](const base::Result<void>& outcome) {
+            auto& member = members_[index];
+            --member.busy_clients;
+            last_progress_ = scheduler_.now();
+            say("node " + std::to_string(index) + " #" + std::to_string(number) + " " + operation->text +
+                (outcome ? "" : ": " + outcome.error().message()));
+            operation->done(outcome);
+            for (const auto inode : operation->changed ? operation->changed() : std::vector<std::uint64_t>{}) {
+                if (members_[1 - index].node && members_[1 - index].kernel.contains(inode)) {
+                    throw Violation("inode " + std::to_string(inode) + " changed while another kernel kept it");
+                }
+            }
+            // Not inside the mount: as the driver does when it makes the reply.
+            scheduler_.after(Duration{0}, [this, index, life, operation] {
+                auto& there = members_[index];
+                if (lives_[index] != life || !there.node) return;
+                for (const auto inode : operation->read) {
+                    if (there.node->mount().may_cache(inode)) there.kernel.insert(inode);
+                    if (random_.one_in(3)) there.node->mount().note_read_served(inode);
+                }
+            });
+            after_operation(index, life, operation);
+        });
+}
+
+// The second half of some requests: the driver's deletion of what lost its last name.
+void World::after_operation(int index, std::uint64_t life, std::shared_ptr<ClientOperation> operation) {
+    if (!operation->follow_up) return client(index, life);
+    scheduler_.after(Duration{0}, [this, index, life, operation] {
+        auto& member = members_[index];
+        if (lives_[index] != life || !member.node || member.stopping) return;
+        auto more = operation->follow_up();
+        if (!more) return client(index, life);
+        ++member.busy_clients;
+        member.node->run(more, [this, index, life, operation](const base::Result<void>& outcome) {
+            --members_[index].busy_clients;
+            if (!outcome) throw Violation("follow-up of " + operation->text + ": " + outcome.error().message());
+            after_operation(index, life, operation);
+        });
+    });
+}
+
+void World::one_commit(int index, std::uint64_t life) {
+    const auto up_to = workload_->last_change(index);
+    ++members_[index].busy_clients;
+    members_[index].node->mount().note_data_written();
+    members_[index].node->commit([this, index, life, up_to](const base::Result<void>& outcome) {
+        auto& member = members_[index];
+        --member.busy_clients;
+        if (!outcome) throw Violation("commit: " + outcome.error().message());
+        member.committed_up_to = std::max(member.committed_up_to, up_to);
+        client(index, life);
+    });
+}
+
+void World::crash(int index) {
+    auto& member = members_[index];
+    if (!member.node) return;
+    say("crash " + std::to_string(index));
+    const auto life = member.node->life();
+    const auto committed = member.committed_up_to;
+    locks_.crashed(life);
+    member.node.reset();
+    member = Member{};
+    member.committed_up_to = committed;
+    unrecovered_.insert(index);
+    device_.node_crashed(index, random_);
+    ++lives_[index];
+    scheduler_.after(random_.between(Duration::milliseconds(1), Duration::milliseconds(500)), [this, index, life] {
+        say("fenced " + std::to_string(index));
+        if (unrecovered_.contains(index)) fenced_.insert(index);
+        locks_.fenced(life);
+        scheduler_.after(random_.between(Duration{0}, Duration::milliseconds(800)), [this, index] { boot(index); });
+    });
+}
+
+void World::power_loss() {
+    say("power lost");
+    for (int index = 0; index < nodes; ++index) crash(index);
+    locks_.forget_everything();
+    for (const auto dead : unrecovered_) fenced_.insert(dead);
+    device_.power_lost(random_);
+}
+
+void World::fault() {
+    if (!faults_) return;
+    if (random_.one_in(4)) {
+        power_loss();
+    } else {
+        crash(static_cast<int>(random_.below(nodes)));
+    }
+    scheduler_.after(random_.between(Duration::milliseconds(1), Duration::seconds(2)), [this] { fault(); });
+}
+
+void World::wait_for(const char* what, const std::function<bool()>& condition) {
+    const auto limit = scheduler_.now() + Duration::seconds(200);
+    while (!condition()) {
+        if (scheduler_.now() > limit || !scheduler_.step()) {
+            throw Violation(std::string("it never came to this: ") + what + "\n" + describe());
+        }
+    }
+}
+
+void World::stopped(int index, const base::Result<void>& outcome) {
+    auto& member = members_[index];
+    say("stopped " + std::to_string(index) + (outcome ? "" : ": " + outcome.error().message()));
+    if (!outcome) throw Violation("node " + std::to_string(index) + " stopped: " + outcome.error().message());
+    member.started = false;
+    const auto life = member.node->life();
+    scheduler_.after(Duration::milliseconds(10), [this, index, life] {
+        locks_.leave(life);
+        members_[index].node.reset();
+    });
+}
+
+// No more faults: everybody comes back, everything that was begun ends, both unmount.
+void World::finish() {
+    faults_ = false;
+    wait_for("both nodes mounted", [this] { return members_[0].started && members_[1].started; });
+    working_ = false;
+    wait_for("every operation ended",
+             [this] { return members_[0].busy_clients + members_[1].busy_clients == 0 && unrecovered_.empty(); });
+    for (int index = 0; index < nodes; ++index) {
+        members_[index].stopping = true;
+        members_[index].node->stop();
+    }
+    wait_for("both nodes unmounted", [this] { return !members_[0].node && !members_[1].node; });
+    workload_->check(device_);
+}
+
+}  // namespace sim

@@ -1,0 +1,71 @@
+// Two nodes, one device, clients that work on both, faults; and who checks it all.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/clusterfs/device.hh"
+#include "tests/sim/clusterfs/lock_service.hh"
+#include "tests/sim/clusterfs/node.hh"
+#include "tests/sim/clusterfs/workload.hh"
+#include "tests/sim/common/scheduler.hh"
+
+namespace sim {
+
+class World {
+  public:
+    World(std::uint64_t seed, bool trace, const std::string& workload);
+    ~World();
+    void run();
+
+  private:
+    static constexpr int nodes = 2;
+    struct Member {
+        std::unique_ptr<Node> node;
+        bool started = false;
+        bool stopping = false;
+        std::set<clusterfs::InodeNumber> kernel;  // inodes that the kernel keeps something of
+        std::uint64_t committed_up_to = 0;        // operations that a commit has promised to keep
+        std::size_t busy_clients = 0;
+        std::set<int> dead_before;  // fenced when this life began
+    };
+
+    void boot(int index);
+    void started(int index);
+    void stopped(int index, const base::Result<void>& outcome);
+    void client(int index, std::uint64_t life);
+    void one_operation(int index, std::uint64_t life);
+    void after_operation(int index, std::uint64_t life, std::shared_ptr<ClientOperation> operation);
+    void one_commit(int index, std::uint64_t life);
+    void crash(int index);
+    void power_loss();
+    void fault();
+    void recovered(int index);
+    void finish();
+    void wait_for(const char* what, const std::function<bool()>& condition);
+    void watch();
+    std::string describe() const;
+    void say(const std::string& what);
+
+    Random random_;
+    bool trace_;
+    Scheduler scheduler_;
+    Device device_;
+    LockServer locks_;
+    std::unique_ptr<Workload> workload_;
+    std::array<Member, nodes> members_;
+    std::array<std::uint64_t, nodes> lives_{};
+    std::set<int> unrecovered_;  // crashed, what of it is there is not known yet
+    std::set<int> fenced_;       // of those
+    std::uint64_t last_operation_ = 0;
+    bool working_ = true;
+    base::Instant last_progress_;
+    bool faults_ = true;
+    clusterfs::MountOptions options_;
+};
+
+}  // namespace sim
