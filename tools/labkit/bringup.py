@@ -162,10 +162,15 @@ def install_device(lab, client):
     say(f"{RESOURCE}: metadata, link, first primary")
     on_nodes(pair, lambda node: must(client, node, "blockrepadm", "create-md", "--force", RESOURCE))
     on_nodes(pair, lambda node: must(client, node, "blockrepadm", "up", RESOURCE))
-    must(client, pair[0], "blockrepadm", "primary", "--force", RESOURCE)
+    if len(pair) == 2:
+        must(client, pair[0], "blockrepadm", "wait-connect", "--timeout", "30", RESOURCE)
+        must(client, pair[0], "blockrepadm", "new-current-uuid", "--clear-bitmap", RESOURCE)    # both disks are all zeros
+        must(client, pair[0], "blockrepadm", "primary", RESOURCE)
+    else:
+        must(client, pair[0], "blockrepadm", "primary", "--force", RESOURCE)
     if lab.reaches("all"):
         say("making the filesystem")
-        must(client, pair[0], "mkfs.cfs", "--cluster-slots", str(max(2, len(pair))), RESOURCE)
+        must(client, pair[0], "mkfs.cfs", "--node-slots", str(max(2, len(pair))), RESOURCE)
     for node in pair:
         open(lab.path(node, "installed"), "w").close()
 
