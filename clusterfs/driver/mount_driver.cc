@@ -38,7 +38,7 @@ void MountDriver::start(Callbacks callbacks) {
         happened(NodeDied{node});
     };
     lock_events.lost = [this](const base::Error& error) {
-        if (callbacks_.stopped) callbacks_.stopped(std::unexpected(error));
+        if (callbacks_.locks_lost) callbacks_.locks_lost(error);
     };
     locks_.start(std::move(lock_events));
     with_mount([](Mount& mount, auto now, auto wall, Actions& actions) { mount.start(now, wall, actions); });
@@ -125,6 +125,8 @@ void MountDriver::perform(Batch batch) {
             invalidate(*forget);
         } else if (std::holds_alternative<Started>(action)) {
             callbacks_.started();
+        } else if (const auto* refused = std::get_if<BecomeReadOnly>(&action)) {
+            if (callbacks_.became_read_only) callbacks_.became_read_only(refused->reason);
         } else if (auto* stopped = std::get_if<Stopped>(&action)) {
             callbacks_.stopped(std::move(stopped->outcome));
         }

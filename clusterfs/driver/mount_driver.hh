@@ -26,6 +26,10 @@ class MountDriver {
         // Makes the kernel forget an inode; called on an invalidation thread. May be empty until there is a kernel.
         std::function<void(InodeNumber inode, bool is_directory)> forget_in_kernel;
         std::function<void(base::NodeIncarnation)> node_died;
+        // Nothing can be changed any more; reading goes on. May be empty.
+        std::function<void(const base::Error&)> became_read_only;
+        // The locks can no longer be relied on: whatever is written from now on may overwrite what others wrote.
+        std::function<void(const base::Error&)> locks_lost;
     };
 
     MountDriver(MountOptions options, base::BlockDevice& device, LockService& locks, base::EventLoop& loop);
@@ -44,6 +48,8 @@ class MountDriver {
     // What the kernel may keep of these inodes, asked at once for a reply. `read`: this reply hands out content.
     bool may_cache(InodeNumber inode);
     void note_read_served(InodeNumber inode);
+    // The same as may_cache() for who is inside an operation, that is under the mutex.
+    bool may_cache_in_operation(InodeNumber inode) const { return mount_.may_cache(inode); }
 
     base::BlockDevice& device() { return device_; }
     IoBufferPool& buffers() { return buffers_; }

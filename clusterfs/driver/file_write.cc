@@ -1,0 +1,98 @@
+#include "clusterfs/driver/file_write.hh"
+
+#include <utility>
+
+#include "clusterfs/driver/write_plan.hh"
+
+namespace clusterfs {
+namespace {
+
+using operations::WritePlan;
+
+class FileWrite : public std::enable_shared_from_this<FileWrite> {
+  public:
+    FileWrite(Filesystem& filesystem, FileWriteRequest request, WriteDone done)
+        : filesystem_(filesystem), request_(std::move(request)), done_(std::move(done)) {}
+
+    void start() {
+        request_.shared->enter([self = shared_from_this()] {
+            self->cached_reads_before_ = self->request_.shared->cached_reads();
+            self->plan_next();
+        });
+    }
+
+  private:
+    void plan_next() {
+        filesystem_.run(
+            [self = shared_from_this()](View& view) { return operations::begin_write(view, self->remaining()); },
+            [self = shared_from_this()](base::Result<WritePlan> plan) { self->on_plan(std::move(plan)); });
+    }
+
+    operations::WriteRequest remaining() const {
+        operations::WriteRequest rest;
+        rest.inode = request_.inode;
+        rest.offset = request_.offset + written_;
+        rest.append = request_.append;
+        rest.clear_set_ids = request_.clear_set_ids;
+        rest.data = request_.data.span(written_, request_.data.size() - written_);
+        return rest;
+    }
+
+    void on_plan(base::Result<WritePlan> plan) {
+        if (!plan) return finish(std::unexpected(plan.error()));
+        if (plan->again) return plan_next();
+        if (written_ == 0) first_offset_ = plan->offset;
+        if (plan->done) return advance(plan->length);
+        perform_write_plan(
+            filesystem_, request_.inode, *plan, remaining().data, request_.clear_set_ids,
+            [self = shared_from_this(), length = plan->length, pins = plan->pins](const base::Result<void>& outcome) {
+                unpin_all(self->filesystem_, pins);
+                if (!outcome) return self->finish(std::unexpected(outcome.error()));
+                self->advance(length);
+            });
+    }
+
+    void advance(std::uint64_t length) {
+        written_ += length;
+        if (written_ < request_.data.size()) return plan_next();
+        finish({});
+    }
+
+    void finish(base::Result<void> outcome) {
+        if (!outcome && written_ == 0) {
+            request_.shared->leave();
+            return done_(std::unexpected(outcome.error()));
+        }
+        if (!request_.stable) return drop_stale_pages();
+        filesystem_.driver().commit([self = shared_from_this()](base::Result<void> committed) {
+            if (committed) return self->drop_stale_pages();
+            self->request_.shared->leave();
+            self->done_(std::unexpected(committed.error()));
+        });
+    }
+
+    // Pages that another file description of this node read while they were being overwritten may be of before.
+    void drop_stale_pages() {
+        const auto reads = request_.shared->cached_reads();
+        const bool none = reads == cached_reads_before_ && reads % 2 == 0;
+        request_.shared->leave();
+        if (none) return done_(written_);
+        filesystem_.drop_pages(request_.inode.number, first_offset_, written_,
+                               [self = shared_from_this()] { self->done_(self->written_); });
+    }
+
+    Filesystem& filesystem_;
+    FileWriteRequest request_;
+    WriteDone done_;
+    std::uint64_t written_ = 0;
+    std::uint64_t first_offset_ = 0;
+    std::uint64_t cached_reads_before_ = 0;
+};
+
+}  // namespace
+
+void write_file(Filesystem& filesystem, FileWriteRequest request, WriteDone done) {
+    std::make_shared<FileWrite>(filesystem, std::move(request), std::move(done))->start();
+}
+
+}  // namespace clusterfs

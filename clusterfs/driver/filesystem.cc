@@ -1,0 +1,84 @@
+#include "clusterfs/driver/filesystem.hh"
+
+#include <chrono>
+#include <thread>
+
+#include "base/io/log.hh"
+#include "clusterfs/core/operations/access.hh"
+#include "clusterfs/core/operations/open.hh"
+#include "clusterfs/format/superblock.hh"
+
+namespace clusterfs {
+namespace {
+
+constexpr std::uint64_t root_node_id = 1;
+constexpr double as_long_as_the_lock_is_held = 86400;
+constexpr double not_at_all = 0;
+
+}  // namespace
+
+Filesystem::Filesystem(MountDriver& driver, PosixLockService& advisory, FilesystemOptions options)
+    : driver_(driver), advisory_(advisory), options_(options), deletions_(driver) {}
+
+operations::InodeReference Filesystem::reference(std::uint64_t node_id) const {
+    if (node_id == root_node_id) return {driver_.superblock().root_inode, 0};
+    return {node_id, known_.generation(node_id)};
+}
+
+std::uint64_t Filesystem::node_id(InodeNumber inode) const {
+    return inode == driver_.superblock().root_inode ? root_node_id : inode;
+}
+
+double Filesystem::attribute_validity(InodeNumber inode) {
+    if (!options_.kernel_caching) return not_at_all;
+    return driver_.may_cache_in_operation(inode) ? as_long_as_the_lock_is_held : not_at_all;
+}
+
+double Filesystem::entry_validity(InodeNumber directory) {
+    const auto* notifier = notifier_.load();
+    if (notifier == nullptr || !notifier->has_epoch()) return not_at_all;
+    return attribute_validity(directory);
+}
+
+// Where the kernel answers that it does not know an inode that was handed out to it, the reply is still on its way to
+// the task that asked (or the inode was just evicted, and a forget is on its way to us): soon it is one or the other.
+void Filesystem::forget_in_kernel(InodeNumber inode, bool is_directory) {
+    auto* notifier = notifier_.load();
+    if (notifier == nullptr) return;
+    if (is_directory) notifier->raise_epoch();
+    const bool is_root = node_id(inode) == root_node_id;
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+        if (!is_root && !known_.knows(inode)) return;
+        if (notifier->invalidate_inode(node_id(inode), 0, 0) || is_root) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    base::log_warning("the kernel did not take note of inode {} within a second", inode);
+}
+
+void Filesystem::drop_pages(InodeNumber inode, std::uint64_t offset, std::uint64_t length, std::function<void()> then) {
+    driver_.invalidator().enqueue([this, inode, offset, length, then = std::move(then)] {
+        if (auto* notifier = notifier_.load()) notifier->invalidate_inode(node_id(inode), offset, length);
+        then();
+    });
+}
+
+// Another node that unlinked the file took its lock from us to do so: as long as we hold the lock, what we have cached
+// is true and costs nothing to look at.
+void Filesystem::close(operations::InodeReference inode, OpenInode& shared) {
+    const bool last = shared.closed();
+    driver_.unpin(operations::open_lock(inode.number));
+    if (!last) return;
+    run([inode](View& view) { return operations::get_attributes(view, inode); },
+        [this, inode](const base::Result<operations::Attributes>& attributes) {
+            if (attributes && attributes->links == 0) deletions_.start(inode, {});
+        });
+}
+
+bool Filesystem::wants_space(const base::Error& error) { return error.code == std::errc::no_space_on_device; }
+
+// Blocks that were freed can be had once the transaction that freed them is durable.
+void Filesystem::make_space(std::function<void()> then) {
+    deletions_.when_idle([this, then = std::move(then)] { driver_.commit([then](base::Result<void>) { then(); }); });
+}
+
+}  // namespace clusterfs

@@ -1,0 +1,69 @@
+// What must be kept in order within this node, per inode in use: who writes, which reads are on their way to the
+// device. The cluster's locks say nothing about that, they belong to the node as a whole.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "clusterfs/core/block.hh"
+
+namespace clusterfs {
+
+class OpenInode {
+  public:
+    explicit OpenInode(InodeNumber inode) : inode_(inode) {}
+    InodeNumber inode() const { return inode_; }
+
+    // Open files and directories of it on this node. closed(): it was the last one.
+    void opened() { ++opens_; }
+    bool closed() { return --opens_ == 0; }
+
+    // What changes content or size: one at a time, in order of arrival. `go` runs at once when nobody is in, else on
+    // the thread of who leaves. Never taken by reads: a read that waited here could keep the kernel from giving up
+    // pages, and with them the lock that the writer in front waits for.
+    void enter(std::function<void()> go);
+    void leave();
+
+    // A read has learned where its blocks are and goes to the device. Called inside the operation, under the mount's
+    // mutex, so that an operation that frees blocks sees it. `cached`: the kernel will keep what it brings.
+    void begin_read(bool cached);
+    void end_read(bool cached);
+    bool reads_in_flight() const;
+    // Runs `go` when no read is in flight (at once, perhaps).
+    void when_no_reads(std::function<void()> go);
+
+    // A number that changes when a cached read begins, and is odd while one is in flight.
+    std::uint64_t cached_reads() const;
+
+  private:
+    const InodeNumber inode_;
+    std::atomic<std::uint32_t> opens_ = 0;
+    mutable std::mutex mutex_;
+    bool busy_ = false;
+    std::deque<std::function<void()>> waiting_;
+    std::size_t reads_ = 0;
+    std::size_t cached_in_flight_ = 0;
+    std::uint64_t cached_begun_ = 0;
+    std::vector<std::function<void()>> after_reads_;
+};
+
+class OpenInodes {
+  public:
+    // The one record of that inode; lives as long as somebody holds it.
+    std::shared_ptr<OpenInode> get(InodeNumber inode);
+    std::size_t size() const;
+
+  private:
+    void drop(OpenInode* inode);
+
+    mutable std::mutex mutex_;
+    std::unordered_map<InodeNumber, std::weak_ptr<OpenInode>> inodes_;
+};
+
+}  // namespace clusterfs
