@@ -90,9 +90,8 @@ void Fencer::on(const TimePassed&, base::Instant now, Actions& actions) {
 // An attempt with several devices may go on after a split: each of its orders keeps to the slots.
 void Fencer::hold_orders(base::Instant now) {
     for (auto& [victim, running] : running_) {
-        const auto left = left_at_.find(victim);
-        const bool free = running.question || left == left_at_.end() || slots_.may_begin(victim, left->second, now);
-        running.execution.hold_orders_until(free ? now : slots_.next(victim, left->second, now));
+        const bool free = running.question || is_in_slot(victim, now);
+        running.execution.hold_orders_until(free ? now : next_slot(victim, now));
     }
 }
 
@@ -144,8 +143,8 @@ void Fencer::begin_attempt(base::NodeId victim, const Operation& operation, base
     Running running{Execution(victim, PowerOrder::off, settings_, now)};
     running.attempt = operation.attempts;
     running.seen = operation.since;
-    if (const auto left = left_at_.find(victim); left != left_at_.end()) {
-        running.seen = std::min(left->second, operation.since);
+    if (const auto absence = absent_.find(victim); absence != absent_.end()) {
+        running.seen = std::min(absence->second.since, operation.since);
     }
     running.requested = operation.since;
     running.asker = operation.asker;

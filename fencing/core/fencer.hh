@@ -47,6 +47,10 @@ class Fencer {
     // Later candidates claim when the earlier ones do not, each this much later.
     static constexpr auto turn = base::Duration::seconds(3);
 
+    struct Absence {
+        base::Instant since;
+        base::Instant slots_from;  // since, or a whole number of rounds later
+    };
     struct Local {  // one client's request
         std::string reason;
         std::string asker;
@@ -108,7 +112,9 @@ class Fencer {
     bool waits_for_time_only(base::NodeId victim, const Operation& operation) const;
     bool has_devices(base::NodeId victim) const;
     bool is_being_shot(base::NodeId node) const;
-    bool has_slots(base::NodeId victim) const { return slots_.exist() && left_at_.contains(victim); }
+    bool has_slots(base::NodeId victim) const { return slots_.exist() && absent_.contains(victim); }
+    bool is_in_slot(base::NodeId victim, base::Instant now) const;
+    base::Instant next_slot(base::NodeId victim, base::Instant earliest) const;
     base::Instant due_at(base::NodeId victim, const Operation& operation, base::Instant now) const;
     std::optional<std::int64_t> own_turn(base::NodeId victim, const Operation& operation) const;
     base::Duration delay_of(base::NodeId victim) const;
@@ -144,7 +150,7 @@ class Fencer {
     base::Instant joined_at_;
     bool overlooked_ = false;  // since then
     ShootingSlots slots_;
-    std::map<base::NodeId, base::Instant> left_at_;  // when nodes that are not in the group were missed
+    std::map<base::NodeId, Absence> absent_;                             // nodes that were in the group and are not
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;
     std::set<base::Uuid> corrected_;  // lives of our own node that we have already declared over in this group

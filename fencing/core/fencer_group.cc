@@ -15,9 +15,13 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     std::ranges::set_difference(members_, present, std::inserter(left, left.end()));
     for (const auto node : left) member_left(node, now);
     members_ = std::move(present);
-    std::erase_if(left_at_, [&](const auto& each) { return members_.contains(each.first); });
-    for (const auto node : left) silent_.erase(node);
-    if (view.joined.empty() || !is_member(settings_.self)) return;
+    std::erase_if(absent_, [&](const auto& each) { return members_.contains(each.first); });
+    // Whoever went without a word may have been the one to tell the facts: then everybody tells them.
+    bool facts_are_missing = false;
+    for (const auto node : left) facts_are_missing = silent_.erase(node) > 0 || facts_are_missing;
+    if (!is_member(settings_.self)) return;
+    if (facts_are_missing) send_facts(actions);
+    if (view.joined.empty()) return;
     silent_ = members_;
     joined_at_ = now;
     overlooked_ = false;
@@ -27,7 +31,10 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
 
 void Fencer::member_left(base::NodeId node, base::Instant now) {
     announced_.erase(node);
-    left_at_[node] = now;
+    // It was shooting us when it went: what it has ordered comes first, then its slot, then ours.
+    const auto ours = operations_.find(settings_.self);
+    const bool was_shooting = ours != operations_.end() && ours->second.executor == node;
+    absent_[node] = {now, was_shooting ? now + slots_.round() : now};
     for (auto& [victim, operation] : operations_) {
         std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == node; });
         if (operation.executor == node) operation.executor.reset();
@@ -135,6 +142,7 @@ void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant no
 void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Actions& actions) {
     if (silent_.erase(overlook.silent) > 0) {
         actions.push_back(Note{name_of(overlook.silent) + " has joined and says nothing: going on without it"});
+        send_facts(actions);
     }
 }
 
@@ -202,9 +210,7 @@ void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
     for (auto& [victim, operation] : operations_) {
         if (!operation.begin_at || now < *operation.begin_at) continue;
         operation.begin_at.reset();
-        const auto left = left_at_.find(victim);
-        const bool in_time = left == left_at_.end() || slots_.may_begin(victim, left->second, now);
-        if (quorate_ && in_time && !running_.contains(victim)) {
+        if (quorate_ && is_in_slot(victim, now) && !running_.contains(victim)) {
             begin_attempt(victim, operation, now, actions);
         } else {
             actions.push_back(Multicast{Decline{victim, operation.attempts}});

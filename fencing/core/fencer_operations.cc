@@ -104,8 +104,18 @@ void Fencer::claim_what_is_due(base::Instant now, Actions& actions) {
 // When the claim may be made, as seen from `now`.
 base::Instant Fencer::due_at(base::NodeId victim, const Operation& operation, base::Instant now) const {
     const auto earliest = std::max(operation.ready_at + turn * own_turn(victim, operation).value_or(0), now);
-    const auto left = left_at_.find(victim);
-    return left == left_at_.end() ? earliest : slots_.next(victim, left->second, earliest);
+    return next_slot(victim, earliest);
+}
+
+bool Fencer::is_in_slot(base::NodeId victim, base::Instant now) const {
+    const auto absence = absent_.find(victim);
+    if (!slots_.exist() || absence == absent_.end()) return true;
+    return now >= absence->second.slots_from && slots_.may_begin(victim, absence->second.slots_from, now);
+}
+
+base::Instant Fencer::next_slot(base::NodeId victim, base::Instant earliest) const {
+    const auto absence = absent_.find(victim);
+    return absence == absent_.end() ? earliest : slots_.next(victim, absence->second.slots_from, earliest);
 }
 
 base::Duration Fencer::delay_of(base::NodeId victim) const {

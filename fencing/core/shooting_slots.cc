@@ -25,9 +25,10 @@ std::optional<base::Duration> ShootingSlots::phase(base::NodeId victim, base::In
 }
 
 base::Instant ShootingSlots::next(base::NodeId victim, base::Instant split, base::Instant earliest) const {
-    const auto into = phase(victim, split, std::max(earliest, split));
-    if (!into || *into < width_) return earliest;
-    return std::max(earliest, split) + (round_ - *into);
+    if (!exist()) return earliest;
+    const auto from = std::max(earliest, split);
+    const auto into = phase(victim, split, from);
+    return !into || *into < width_ ? from : from + (round_ - *into);
 }
 
 bool ShootingSlots::may_begin(base::NodeId victim, base::Instant split, base::Instant now) const {

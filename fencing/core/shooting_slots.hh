@@ -22,6 +22,7 @@ class ShootingSlots {
     explicit ShootingSlots(const Settings& settings);
 
     bool exist() const { return !delays_.empty(); }
+    base::Duration round() const { return round_; }
     // The first moment from `earliest` on at which a shot at `victim`, gone since `split`, may be decided on.
     base::Instant next(base::NodeId victim, base::Instant split, base::Instant earliest) const;
     // Whether one that was decided on may still begin.

@@ -48,6 +48,7 @@ bool Corosync::works(const Ring& ring) const {
 }
 
 bool Corosync::is_whole() const {
+    if (scheduler_.now() <= noticed_by_) return false;
     for (int node = 0; at(node) < listeners_.size(); ++node) {
         if (!powered_[at(node)] || !ring_[at(node)] || !works(*ring_[at(node)])) return false;
         if (ring_[at(node)]->nodes.size() != listeners_.size() || process_[at(node)] == 0) return false;
@@ -80,6 +81,7 @@ void Corosync::connect(std::vector<int> islands) {
 void Corosync::topology_changed(bool lost) {
     const auto base_delay = lost ? random_.between(Duration::milliseconds(1000), Duration::milliseconds(2000))
                                  : random_.between(Duration::milliseconds(300), Duration::milliseconds(1500));
+    noticed_by_ = scheduler_.now() + Duration::seconds(3);
     std::set<std::set<int>> islands;
     for (int node = 0; at(node) < listeners_.size(); ++node) {
         if (powered_[at(node)]) islands.insert(island_of(node));

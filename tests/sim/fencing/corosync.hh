@@ -39,7 +39,8 @@ class Corosync {
     void process_died(int node);
     void multicast(int node, const fencing::Message& message);
     bool is_quorate(int node) const { return quorate_[static_cast<std::size_t>(node)]; }
-    // All powered nodes are in one ring that works, and every running process is a member of the group.
+    // All nodes are in one ring that works and has worked for a while, and every node's process is a member of the
+    // group.
     bool is_whole() const;
 
   private:
@@ -78,6 +79,7 @@ class Corosync {
     sim::Random random_;
     std::vector<Listener*> listeners_;
     std::vector<int> islands_;
+    base::Instant noticed_by_;  // the last change of the network
     std::vector<bool> powered_;
     std::vector<bool> quorate_;
     std::vector<bool> saw_all_;  // since power-on: wait_for_all
