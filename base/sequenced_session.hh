@@ -93,6 +93,10 @@ class SequencedSession {
     void restart(const Uuid& own_session) { *this = SequencedSession(own_session); }
 
     const Uuid& peer_session() const { return peer_; }
+    // Highest sequence number that the peer is known to have received.
+    std::uint64_t acknowledged() const { return acknowledged_; }
+    // Number of the last message that was enqueued.
+    std::uint64_t last_sent() const { return next_ - 1; }
     std::size_t kept() const { return kept_.size(); }
 
     void check_invariants() const {

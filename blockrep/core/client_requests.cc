@@ -255,9 +255,9 @@ void Resource::State::send_own_flush(RequestId id) {
     flush.remote_unsent = false;
     flush.stored_remote = true;
     flush_peer([this, id](bool stored) {
-        auto& answered = flushes.at(id);
-        answered.remote_pending = false;
-        answered.stored_remote = stored;
+        auto& reply = flushes.at(id);
+        reply.remote_pending = false;
+        reply.stored_remote = stored;
         finish_flush(id);
     });
 }

@@ -17,6 +17,8 @@ bool in_history(GenerationId id, const Generations& of) {
     return id != 0 && std::find(of.history.begin(), of.history.end(), id) != of.history.end();
 }
 
+bool knows(const Generations& of, GenerationId id) { return of.bitmap == id || in_history(id, of); }
+
 bool common_history(const Generations& a, const Generations& b) {
     return std::any_of(a.history.begin(), a.history.end(), [&](GenerationId id) { return in_history(id, b); });
 }
@@ -90,6 +92,8 @@ HandshakeResult compare_generations(const StateReport& self, const StateReport& 
     if (is_new(own.current)) return sync(20, Direction::target, Extent::full);
     if (is_new(theirs.current)) return sync(30, Direction::source, Extent::full);
     if (own.current == theirs.current) return compare_equal(self, peer, self_orders);
+    // Each has gone on from the other's generation: impossible without a split brain.
+    if (knows(own, theirs.current) && knows(theirs, own.current)) return refuse(100, Disagreement::split_brain);
     if (own.current == theirs.bitmap) return sync(50, Direction::target, Extent::bitmap);
     if (in_history(own.current, theirs)) return sync(60, Direction::target, Extent::full);
     if (own.bitmap == theirs.current) return sync(70, Direction::source, Extent::bitmap);

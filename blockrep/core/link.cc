@@ -36,6 +36,7 @@ void Resource::State::close_link(const std::string& why) {
 }
 
 void Resource::State::reset_session() {
+    remember_stored();
     session.restart(random_uuid());
     ++session_number;
     session_up = false;
@@ -48,7 +49,7 @@ void Resource::State::link_opened() {
     if (session_poisoned) return close_link("waiting until the peer is fenced");
     link_open = true;
     hello_seen = false;
-    act(SendFrame{Hello{wire_version, settings.self.incarnation, session.hello()}, {}});
+    act(SendFrame{Hello{wire_version, settings.self.incarnation, process, session.hello()}, {}});
 }
 
 void Resource::State::link_closed(const std::string& why) {
@@ -98,6 +99,10 @@ void Resource::State::hello(const Hello& hello) {
         act(WithdrawFence{{settings.peer, peer_incarnation}});
     }
     peer_incarnation = hello.incarnation;
+    if (peer_process != hello.process) {
+        peer_process = hello.process;
+        stored_before.clear();
+    }
     for (const auto& kept : session.retransmission()) {
         act(SendFrame{Numbered{kept.sequence, session.received(), kept.message.message}, kept.message.payload});
     }

@@ -120,6 +120,12 @@ bool Resource::State::try_apply(std::uint64_t arrival) {
         return true;
     }
     if (must_wait(arrival, entry)) return false;
+    if (entry.kind == Applying::Kind::write && stored_before.contains(entry.id)) {
+        const auto id = entry.id;
+        applying.erase(arrival);
+        answer_write(id, true);
+        return true;
+    }
     // A peer without a disk writes through us: what it will lack is covered by our log, like our own writes.
     if (entry.kind == Applying::Kind::write && peer_disk == DiskState::Diskless) {
         if (!log.acquire(entry.range)) return false;
@@ -202,13 +208,28 @@ void Resource::State::check_applied(std::uint64_t arrival) {
     answer_applied(arrival);
 }
 
+void Resource::State::answer_write(RequestId id, bool stored) {
+    send(WriteDone{id, stored});
+    while (!answered.empty() && answered.front().sequence <= session.acknowledged()) answered.pop_front();
+    if (stored) answered.push_back({session.last_sent(), id});
+}
+
+// The session ends: which answers arrived is not known.
+void Resource::State::remember_stored() {
+    for (const auto& entry : answered) {
+        if (entry.sequence > session.acknowledged()) stored_before.insert(entry.id);
+    }
+    answered.clear();
+}
+
 void Resource::State::answer_applied(std::uint64_t arrival) {
     const auto entry = std::move(applying.at(arrival));
     applying.erase(arrival);
     if (disk_open && entry.holds_extents == disk_number) log.release(entry.range);
     const bool answer = entry.session == session_number && session_up;
     if (entry.kind == Applying::Kind::write) {
-        if (answer) send(WriteDone{entry.id, entry.stored});
+        if (answer) answer_write(entry.id, entry.stored);
+        if (!answer && entry.stored) stored_before.insert(entry.id);
         return;
     }
     if (answer && entry.stored) bitmap.clear(entry.range);

@@ -13,6 +13,7 @@ Resource::State::State(Settings given)
     : settings(std::move(given)),
       orderer(settings.self.node < settings.peer),
       random_state(settings.seed),
+      process(random_uuid()),
       session(random_uuid()) {}
 
 // splitmix64: the driver's seed is random, the simulator's reproducible.

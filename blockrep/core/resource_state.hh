@@ -121,6 +121,15 @@ struct Resource::State {
     // ---- peer (peer_requests.cc)
     std::map<std::uint64_t, Applying> applying;  // by arrival
     std::map<std::uint64_t, Serving> serving;
+    // The peer's writes that we have stored, and whose answers it may not have: it will send them again in a new
+    // session, when they may long have been overwritten.
+    struct Answered {
+        std::uint64_t sequence;  // of the answer
+        RequestId id;
+    };
+    std::deque<Answered> answered;
+    std::set<RequestId> stored_before;  // in earlier sessions
+    base::Uuid peer_process;
     std::uint64_t next_arrival = 1;
 
     // ---- link (link.cc, agreement.cc, loss.cc)
@@ -134,6 +143,7 @@ struct Resource::State {
     bool session_poisoned = false;  // the peer broke the protocol, and only its end helps
     bool session_up = false;        // a session with the peer's process lives (over links that come and go)
     std::uint64_t session_number = 0;
+    base::Uuid process;  // ours
     base::SequencedSession<Outgoing> session;
     std::uint64_t unacknowledged = 0;  // received since we last sent anything
     base::Uuid peer_incarnation;
@@ -264,6 +274,8 @@ struct Resource::State {
     void applied_part(std::uint64_t arrival, bool stored);
     void check_applied(std::uint64_t arrival);
     void answer_applied(std::uint64_t arrival);
+    void answer_write(RequestId id, bool stored);
+    void remember_stored();
     void release_awaiting(RequestId own_write);
 
     // the peer's answers (client_requests.cc, resync.cc)

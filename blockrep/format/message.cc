@@ -201,6 +201,7 @@ bool read_message(std::size_t kind, Fields& in, std::uint64_t payload_length, Me
 void put_frame(base::ByteWriter& out, const Hello& hello) {
     out.integer(hello_kind).integer(hello.version);
     put(out, hello.incarnation);
+    put(out, hello.process);
     put(out, hello.session.own_session);
     put(out, hello.session.known_peer_session);
     out.integer(hello.session.received);
@@ -227,6 +228,7 @@ base::Result<Frame> decode_hello(Fields& in) {
                                                     std::to_string(wire_version));
     }
     in.get(hello.incarnation);
+    in.get(hello.process);
     in.get(hello.session.own_session);
     in.get(hello.session.known_peer_session);
     in.get(hello.session.received);

@@ -22,6 +22,7 @@ inline constexpr std::uint32_t wire_version = 1;
 struct Hello {
     std::uint32_t version = wire_version;
     base::Uuid incarnation;  // the speaker's life
+    base::Uuid process;      // of the speaker; its request ids are unique in it, over all sessions
     base::SessionHello session;
     bool operator==(const Hello&) const = default;
 };

@@ -9,13 +9,17 @@ void History::fail(const std::string& what, std::uint64_t sector, Stamp stamp) c
     const auto found = sectors_.find(sector);
     const auto time = [](std::int64_t at) { return at == never ? "never" : std::to_string(at / 1000); };
     if (found != sectors_.end()) {
+        std::map<std::int64_t, std::string> lines;  // by their beginning; the last ones tell the story
         for (const auto& [written, write] : found->second.writes) {
-            text += "\n  write " + std::to_string(written) + " " + time(write.begun) + " to " + time(write.answered) +
-                    (write.stable ? " stable" : "");
+            lines[write.begun] = "write " + std::to_string(written) + " " + time(write.begun) + " to " +
+                                 time(write.answered) + (write.stable ? " stable" : "");
         }
         for (const auto& read : found->second.reads) {
-            text += "\n  read " + std::to_string(read.stamp) + " " + time(read.begun) + " to " + time(read.answered);
+            lines[read.begun] =
+                "read " + std::to_string(read.stamp) + " " + time(read.begun) + " to " + time(read.answered);
         }
+        while (lines.size() > 16) lines.erase(lines.begin());
+        for (const auto& [when, line] : lines) text += "\n  " + line;
     }
     throw Violation(text);
 }

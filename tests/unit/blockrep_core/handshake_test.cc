@@ -1,0 +1,113 @@
+// Every combination of generations, crashes, roles, disks and bits: both sides must come to mirrored verdicts.
+#include "blockrep/core/handshake.hh"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace blockrep {
+namespace {
+
+constexpr GenerationId A = 0x10, B = 0x20, C = 0x30;
+
+StateReport report(GenerationId current, GenerationId bitmap, GenerationId first, GenerationId second) {
+    StateReport report;
+    report.disk = DiskState::UpToDate;
+    report.generations = {current, bitmap, {first, second, 0, 0}};
+    report.data_size = 1 << 30;
+    return report;
+}
+
+void expect_mirrored(const StateReport& a, const StateReport& b) {
+    const auto one = decide_handshake(a, b, true);
+    const auto other = decide_handshake(b, a, false);
+    EXPECT_EQ(one.disagreement, other.disagreement);
+    if (one.disagreement != Disagreement::none) return;
+    EXPECT_EQ(one.extent, other.extent) << "rules " << one.rule << " and " << other.rule;
+    EXPECT_EQ(one.direction == SyncDirection::none, other.direction == SyncDirection::none);
+    if (one.direction == SyncDirection::none) return;
+    EXPECT_NE(one.direction, other.direction) << "rules " << one.rule << " and " << other.rule;
+}
+
+std::vector<StateReport> all_generations() {
+    std::vector<StateReport> all;
+    const GenerationId ids[] = {0, just_created, A, B, C};
+    for (const auto current : ids) {
+        for (const auto bitmap : {GenerationId{0}, A, B, C}) {
+            for (const auto first : {GenerationId{0}, A, B}) {
+                for (const auto second : {GenerationId{0}, A}) all.push_back(report(current, bitmap, first, second));
+            }
+        }
+    }
+    return all;
+}
+
+TEST(Handshake, GenerationsGiveMirroredVerdicts) {
+    const auto all = all_generations();
+    std::set<int> seen;
+    for (const auto& a : all) {
+        for (const auto& b : all) {
+            expect_mirrored(a, b);
+            seen.insert(compare_generations(a, b, true).rule);
+        }
+    }
+    for (const auto rule : {10, 20, 30, 34, 35, 36, 37, 40, 50, 60, 70, 80, 90, 100, 110}) {
+        EXPECT_TRUE(seen.contains(rule)) << "rule " << rule << " is never met";
+    }
+}
+
+TEST(Handshake, StatesGiveMirroredVerdicts) {
+    const DiskState disks[] = {DiskState::Diskless, DiskState::Inconsistent, DiskState::Outdated, DiskState::Consistent,
+                               DiskState::UpToDate};
+    std::vector<StateReport> all;
+    for (const auto& generations :
+         {report(A, 0, 0, 0), report(A, B, 0, 0), report(B, A, 0, 0), report(just_created, 0, 0, 0)}) {
+        for (const auto disk : disks) {
+            for (int bits = 0; bits < 16; ++bits) {
+                auto state = generations;
+                state.disk = disk;
+                state.role = (bits & 1) != 0 ? Role::Primary : Role::Secondary;
+                state.crashed_primary = (bits & 2) != 0;
+                state.dirty_bits = (bits & 4) != 0 ? 7 : 0;
+                state.discard_my_data = (bits & 8) != 0;
+                all.push_back(state);
+            }
+        }
+    }
+    for (const auto& a : all) {
+        for (const auto& b : all) expect_mirrored(a, b);
+    }
+}
+
+TEST(Handshake, NeverCopiesFromTheInconsistentSide) {
+    auto bad = report(A, 0, 0, 0);
+    bad.disk = DiskState::Inconsistent;
+    for (const auto& good : all_generations()) {
+        const auto result = decide_handshake(good, bad, true);
+        EXPECT_NE(result.direction, SyncDirection::target);
+    }
+}
+
+TEST(Handshake, SplitBrainNeedsAVictim) {
+    auto a = report(B, A, 0, 0);
+    auto b = report(C, A, 0, 0);
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::split_brain);
+    b.discard_my_data = true;
+    EXPECT_EQ(decide_handshake(a, b, true).direction, SyncDirection::source);
+    EXPECT_EQ(decide_handshake(b, a, false).direction, SyncDirection::target);
+}
+
+TEST(Handshake, APrimaryNeverLosesItsData) {
+    auto a = report(A, 0, 0, 0);
+    a.role = Role::Primary;
+    EXPECT_EQ(decide_handshake(a, report(B, A, 0, 0), true).disagreement, Disagreement::primary_would_lose);
+}
+
+TEST(Handshake, BitsWithoutAGenerationAreNotForgotten) {
+    auto a = report(A, 0, 0, 0);
+    a.dirty_bits = 1;
+    EXPECT_EQ(decide_handshake(a, report(A, 0, 0, 0), true).direction, SyncDirection::source);
+}
+
+}  // namespace
+}  // namespace blockrep
