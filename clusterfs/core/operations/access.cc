@@ -42,13 +42,25 @@ Attributes attributes_of(const Inode& inode) {
     out.links = inode.links;
     out.uid = inode.uid;
     out.gid = inode.gid;
-    out.device = inode.device;
+    out.device = device_of(inode.device);
     out.size = is_directory(inode) ? (inode.blocks + 1) * block_size : inode.size;
     out.blocks = inode.blocks;
     out.accessed = {inode.accessed};
     out.modified = {inode.modified};
     out.changed = {inode.changed};
     return out;
+}
+
+std::uint64_t stored_device(std::uint64_t device) {
+    const auto major = (device >> 8 & 0xfff) | (device >> 32 & 0xfffff000);
+    const auto minor = (device & 0xff) | (device >> 12 & 0xffffff00);
+    return major << 32 | minor;
+}
+
+std::uint64_t device_of(std::uint64_t stored) {
+    const auto major = stored >> 32;
+    const auto minor = stored & 0xffffffff;
+    return (minor & 0xff) | (major & 0xfff) << 8 | (minor & 0xffffff00) << 12 | (major & 0xfffff000) << 32;
 }
 
 base::Result<void> check_name(std::string_view name, std::errc dots) {

@@ -24,6 +24,10 @@ Attributes attributes_of(const Inode& inode);
 inline InodeReference reference_of(const Inode& inode) { return {inode.header.number, inode.generation}; }
 inline std::uint8_t entry_type_of(std::uint32_t mode) { return static_cast<std::uint8_t>(mode >> 12 & 15); }
 
+// Device numbers as dev_t has them, and as inodes keep them (major << 32 | minor).
+std::uint64_t stored_device(std::uint64_t device);
+std::uint64_t device_of(std::uint64_t stored);
+
 // ENAMETOOLONG, EINVAL; of "." and ".." `dots`.
 base::Result<void> check_name(std::string_view name, std::errc dots);
 

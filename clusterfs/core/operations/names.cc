@@ -40,7 +40,7 @@ base::Result<Inode*> make_inode(View& view, InodeNumber directory, const NewFile
     attributes.mode = what.mode | (inherit_group && is_new_directory ? set_group_id : 0);
     attributes.uid = what.caller.uid;
     attributes.gid = inherit_group ? parent->gid : what.caller.gid;
-    attributes.device = what.device;
+    attributes.device = stored_device(what.device);
     attributes.parent = is_new_directory ? directory : 0;
     attributes.goal = directory;
     BASE_ASSIGN(auto* inode, create_inode(view, number, attributes));

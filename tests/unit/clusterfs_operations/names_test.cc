@@ -195,6 +195,16 @@ TEST_F(NamesTest, ListingsAreStableWhileNamesComeAndGo) {
     }
 }
 
+TEST_F(NamesTest, DeviceNumbersAreKeptWhole) {
+    for (const std::uint64_t device : {0x0ULL, 0x801ULL, 0x12300045ULL, 0x00001000'00000802ULL}) {
+        const auto name = std::to_string(device);
+        const NewFile what{mode_character_device | 0600, device, {}};
+        auto made = a().get([&](View& view) { return create(view, root(), name, what); });
+        ASSERT_TRUE(made) << made.error().message();
+        EXPECT_EQ(find(b(), root(), name)->device, device);
+    }
+}
+
 TEST_F(NamesTest, SymbolicLinks) {
     auto made = a().get([&](View& view) { return symlink(view, root(), "s", "where/ever", {}); });
     ASSERT_TRUE(made);

@@ -59,8 +59,6 @@ std::errc PosixModel::rename_outcome(int from, const std::string& old_name, int 
                                      RenameMode mode) const {
     for (const auto directory : {from, to}) {
         if (!inodes.at(directory).is_directory()) return std::errc::not_a_directory;
-    }
-    for (const auto directory : {from, to}) {
         if (inodes.at(directory).links == 0) return std::errc::no_such_file_or_directory;
     }
     const auto source = find(from, old_name);
