@@ -106,9 +106,4 @@ void Device::power_lost(Random& random) {
     unflushed_.clear();
 }
 
-void Device::write_now(BlockNumber number, const Block& block) {
-    UnderWay write{0, number, {std::make_shared<Block>(block)}, false};
-    apply(write, nullptr);
-}
-
 }  // namespace sim

@@ -41,9 +41,6 @@ class Device : public clusterfs::SynchronousDevice {
     // Every sector not flushed holds anything written to it since it last was.
     void power_lost(Random& random);
 
-    // File data: not part of WriteBlocks, the driver does it.
-    void write_now(clusterfs::BlockNumber number, const clusterfs::Block& block);
-
     std::uint64_t writes() const { return finished_; }
 
   private:

@@ -60,6 +60,32 @@ void Node::after_io(std::function<void()> work) {
     });
 }
 
+void Node::later(std::function<void()> work) {
+    world_.scheduler.after({}, [alive = alive_, work = std::move(work)] {
+        if (*alive) work();
+    });
+}
+
+void Node::read_data(const std::vector<BlockNumber>& numbers,
+                     std::function<void(const std::map<BlockNumber, Block>&)> done) {
+    after_io([this, numbers, done = std::move(done)] {
+        std::map<BlockNumber, Block> blocks;
+        for (const auto number : numbers) blocks[number] = world_.device.current(number);
+        done(blocks);
+    });
+}
+
+void Node::write_data(const std::map<BlockNumber, Block>& blocks, std::function<void()> done) {
+    std::vector<Device::Request> requests;
+    for (const auto& [number, block] : blocks) {
+        requests.push_back(world_.device.begin_write(index_, number, {std::make_shared<Block>(block)}, false));
+    }
+    after_io([this, requests, done = std::move(done)] {
+        for (const auto request : requests) world_.device.end_write(request);
+        done();
+    });
+}
+
 void Node::perform(Action& action) {
     if (auto* read = std::get_if<ReadBlocks>(&action)) {
         after_io([this, ask = *read] {

@@ -37,6 +37,12 @@ class Node {
     void commit(clusterfs::Mount::Completion done);
     void unpin(const clusterfs::LockName& name);
     void stop();
+    // Runs in this life, after the current call.
+    void later(std::function<void()> work);
+    // File data, past the mount.
+    void read_data(const std::vector<clusterfs::BlockNumber>& numbers,
+                   std::function<void(const std::map<clusterfs::BlockNumber, clusterfs::Block>&)> done);
+    void write_data(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks, std::function<void()> done);
     clusterfs::Mount& mount() { return *mount_; }
     const base::NodeIncarnation& life() const { return life_; }
     std::string describe() const;

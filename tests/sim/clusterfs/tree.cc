@@ -10,6 +10,7 @@
 #include "clusterfs/core/operations/remove.hh"
 #include "clusterfs/core/operations/rename.hh"
 #include "clusterfs/core/whole_device.hh"
+#include "tests/sim/clusterfs/file_task.hh"
 #include "tests/sim/clusterfs/tree_model.hh"
 #include "tests/sim/clusterfs/workload.hh"
 
@@ -56,7 +57,8 @@ class Tree : public Workload {
     }
 
     ClientOperation next(int node, Random& random) override {
-        const auto wanted = std::make_shared<TreeOperation>(choose(random));
+        const auto wanted = std::make_shared<TreeOperation>(choose(node, random));
+        if (wanted->kind >= Kind::read) return file_operation(node, wanted);
         const auto answer = std::make_shared<Answer>();
         ClientOperation operation;
         operation.text = wanted->text();
@@ -65,10 +67,7 @@ class Tree : public Workload {
             if (wanted->changes()) BASE_TRY(view.will_change());
             BASE_TRY(perform(view, *wanted, *answer));
             if (!wanted->changes()) return {};
-            BASE_TRY(view.lock(inode_lock(markers_[node]), LockMode::exclusive));
-            BASE_ASSIGN(auto* marker, modify_inode(view, markers_[node]));
-            marker->device = changes_ + 1;
-            return {};
+            return mark(view, node);
         };
         const auto changed = std::make_shared<std::vector<InodeNumber>>();
         operation.done = [this, node, wanted, answer, changed](const base::Result<void>& outcome) {
@@ -107,6 +106,17 @@ class Tree : public Workload {
 
     // What remains is done anew: an operation that had built upon a lost one is found by that.
     void undo(int node, std::uint64_t kept) override {
+        // Bytes that were being overwritten, or were without the change having become durable, may be old or new.
+        for (const auto& [inode, writes] : std::exchange(busy_[node], {})) {
+            const auto* file = model_->find(inode, 0);
+            if (writes && file != nullptr) uncertain_.emplace(inode, file->generation);
+        }
+        for (const auto& entry : log_) {
+            const bool lost = entry.node == node && entry.number > kept;
+            if (lost && entry.operation.kind == Kind::write) {
+                uncertain_.emplace(entry.operation.inode, entry.operation.generation);
+            }
+        }
         std::erase_if(log_, [&](const Entry& entry) { return entry.node == node && entry.number > kept; });
         model_.emplace(*start_);
         for (const auto& entry : log_) {
@@ -146,7 +156,7 @@ class Tree : public Workload {
     };
 
     // Mostly what exists, now and then what existed once.
-    TreeOperation choose(Random& random) {
+    TreeOperation choose(int node, Random& random) {
         std::vector<std::pair<InodeNumber, std::uint64_t>> directories;
         std::vector<std::pair<InodeNumber, std::uint64_t>> files;
         for (const auto& [inode, what] : model_->inodes()) {
@@ -161,11 +171,11 @@ class Tree : public Workload {
                                              Kind::rename, Kind::rename, Kind::link,           Kind::chmod};
         TreeOperation operation;
         operation.kind = kinds[random.below(kinds.size())];
-        const bool on_file =
-            operation.kind == Kind::look || operation.kind == Kind::chmod || operation.kind == Kind::link;
+        const bool on_file = operation.kind == Kind::look || operation.kind == Kind::chmod ||
+                             operation.kind == Kind::link || operation.kind >= Kind::read;
         if (on_file && files.empty()) operation.kind = Kind::create;
         if (on_file && !files.empty()) std::tie(operation.inode, operation.generation) = random.pick(files);
-        if (operation.kind != Kind::look && operation.kind != Kind::chmod) {
+        if (operation.kind != Kind::look && operation.kind != Kind::chmod && operation.kind < Kind::read) {
             std::tie(operation.directory, operation.directory_generation) = random.pick(directories);
             operation.name = name(random);
         }
@@ -175,7 +185,85 @@ class Tree : public Workload {
         }
         if (directories.size() > 12 && operation.kind == Kind::make_directory) operation.kind = Kind::create;
         operation.permissions = static_cast<std::uint32_t>(random.below(512));
+        if (operation.kind >= Kind::read) choose_bytes(node, operation, random);
         return operation;
+    }
+
+    // The kernel lets one writer at a time at a file of a node; a busy one is only looked at.
+    void choose_bytes(int node, TreeOperation& operation, Random& random) {
+        if (busy_[node].contains(operation.inode)) {
+            operation.kind = Kind::look;
+            return;
+        }
+        const bool small = random.one_in(2);
+        operation.offset = random.below(small ? 2000 : 40000);
+        if (operation.kind == Kind::truncate && random.one_in(3)) operation.offset = 0;
+        if (operation.kind == Kind::write) {
+            operation.data.assign(1 + random.below(small ? 1500 : 12000), static_cast<char>('A' + random.below(26)));
+        }
+    }
+
+    ClientOperation file_operation(int node, const std::shared_ptr<TreeOperation>& wanted) {
+        ClientOperation operation;
+        operation.text = wanted->text();
+        busy_[node][wanted->inode] = wanted->kind != Kind::read;
+        operation.task = [this, node, wanted](const TaskContext& context) {
+            FileRequest request;
+            request.kind = wanted->kind == Kind::read    ? FileRequest::Kind::read
+                           : wanted->kind == Kind::write ? FileRequest::Kind::write
+                                                         : FileRequest::Kind::truncate;
+            request.inode = {wanted->inode, wanted->generation};
+            request.offset = wanted->kind == Kind::read ? 0 : wanted->offset;
+            request.length = 1 << 20;
+            request.data = wanted->data;
+            FileTask::start(context.node, std::move(request), hooks(node, wanted, context));
+        };
+        return operation;
+    }
+
+    FileHooks hooks(int node, const std::shared_ptr<TreeOperation>& wanted, const TaskContext& context) {
+        FileHooks hooks;
+        hooks.mark = [this, node](View& view) { return mark(view, node); };
+        hooks.changed = [this, node, wanted, context](std::uint64_t offset, std::uint64_t length) {
+            last_change_[node] = ++changes_;
+            context.changed(wanted->inode);
+            auto part = *wanted;
+            if (wanted->kind == Kind::write) {
+                part.offset = offset;
+                part.data = wanted->data.substr(offset - wanted->offset, length);
+            }
+            // A file that lost its last name while it was open is nobody's business any more.
+            if (model_->apply(part)) log_.push_back({node, changes_, part});
+        };
+        hooks.was_read = [this, wanted](const std::string& data) {
+            const auto* truth = model_->find(wanted->inode, wanted->generation);
+            if (truth == nullptr || uncertain_.contains({wanted->inode, wanted->generation})) return;
+            if (data == truth->data) return;
+            throw Violation(wanted->text() + ": reads " + std::to_string(data.size()) + " bytes, other than the " +
+                            std::to_string(truth->data.size()) + " written: " + difference(data, truth->data));
+        };
+        hooks.failed = [this, wanted](const base::Error& error) {
+            if (model_->find(wanted->inode, wanted->generation) == nullptr) return;
+            throw Violation(wanted->text() + " failed: " + error.message());
+        };
+        hooks.finished = [this, node, wanted, finished = context.finished] {
+            busy_[node].erase(wanted->inode);
+            finished();
+        };
+        return hooks;
+    }
+
+    static std::string difference(const std::string& a, const std::string& b) {
+        std::size_t i = 0;
+        while (i < a.size() && i < b.size() && a[i] == b[i]) ++i;
+        return "first at " + std::to_string(i);
+    }
+
+    base::Result<void> mark(View& view, int node) const {
+        BASE_TRY(view.lock(inode_lock(markers_[node]), LockMode::exclusive));
+        BASE_ASSIGN(auto* marker, modify_inode(view, markers_[node]));
+        marker->device = changes_ + 1;
+        return {};
     }
 
     // Long ones fill directories faster.
@@ -254,8 +342,13 @@ class Tree : public Workload {
         const auto fail = [&](const std::string& how) {
             throw Violation(wanted.text() + ": " + how + (outcome ? "" : " (" + outcome.error().message() + ")"));
         };
-        if (!outcome && outcome.error().code == make_error_code(Errc::corrupted)) fail("damaged");
         const bool done = model_->apply(wanted);
+        // A client here may name an inode that another node made and lost in a crash before anybody could see it.
+        bool exists = true;
+        for (const auto inode : {wanted.directory, wanted.directory_2, done ? 0 : wanted.inode}) {
+            exists = exists && (inode == 0 || model_->find(inode, 0) != nullptr);
+        }
+        if (!outcome && exists && outcome.error().code == make_error_code(Errc::corrupted)) fail("damaged");
         if (done != outcome.has_value()) fail(done ? "must have succeeded" : "must have failed");
         if (!done) return;
         if (wanted.kind == Kind::list) {
@@ -268,6 +361,10 @@ class Tree : public Workload {
         if (wanted.kind == Kind::look || wanted.kind == Kind::chmod || wanted.kind == Kind::link) {
             const auto& truth = *model_->find(wanted.inode, 0);
             if (!truth.directory && answer.attributes.links != truth.links) fail("other link count");
+            if (!truth.directory && !uncertain_.contains({wanted.inode, truth.generation}) &&
+                answer.attributes.size != truth.data.size()) {
+                fail("other size");
+            }
             if ((answer.attributes.mode & 07777) != truth.permissions) fail("other permissions");
         }
     }
@@ -281,6 +378,8 @@ class Tree : public Workload {
     std::optional<TreeModel> start_;
     std::optional<TreeModel> model_;
     std::vector<Entry> log_;
+    std::array<std::map<InodeNumber, bool>, 2> busy_;  // files being read (false) or changed (true)
+    std::set<std::pair<InodeNumber, std::uint64_t>> uncertain_;
     std::optional<std::pair<InodeNumber, std::uint64_t>> gone_;
 };
 

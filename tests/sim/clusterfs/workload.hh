@@ -14,10 +14,20 @@
 
 namespace sim {
 
+class Node;
+
+// What a request of several operations may use.
+struct TaskContext {
+    Node& node;
+    std::function<void(clusterfs::InodeNumber)> changed;  // no other kernel may have kept anything of it
+    std::function<void()> finished;
+};
+
 // One operation of a client. `run` may be called many times; `done` once, at the instant when the change is applied:
 // the order of these calls, over all nodes, is the order in which everybody must have seen them.
 struct ClientOperation {
     std::string text;
+    std::function<void(TaskContext)> task;  // instead of all that follows
     clusterfs::Mount::Operation run;
     std::function<void(const base::Result<void>&)> done;
     // Called after `done`; what it returns is run too, until it returns none. May be empty.

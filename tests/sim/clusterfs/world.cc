@@ -121,30 +121,48 @@ void World::one_operation(int index, std::uint64_t life) {
     const auto number = ++last_operation_;
     auto operation = std::make_shared<ClientOperation>(workload_->next(index, random_));
     ++members_[index].busy_clients;
+    if (operation->task) return one_task(index, life, number, operation);
     members_[index].node->run(
         operation->run, [this, index, life, number, operation](const base::Result<void>& outcome) {
-            auto& member = members_[index];
-            --member.busy_clients;
+            --members_[index].busy_clients;
             last_progress_ = scheduler_.now();
             say("node " + std::to_string(index) + " #" + std::to_string(number) + " " + operation->text +
                 (outcome ? "" : ": " + outcome.error().message()));
             operation->done(outcome);
-            for (const auto inode : operation->changed ? operation->changed() : std::vector<std::uint64_t>{}) {
-                if (members_[1 - index].node && members_[1 - index].kernel.contains(inode)) {
-                    throw Violation("inode " + std::to_string(inode) + " changed while another kernel kept it");
-                }
+            if (operation->changed) {
+                for (const auto inode : operation->changed()) changed(index, inode);
             }
             // Not inside the mount: as the driver does when it makes the reply.
-            scheduler_.after(Duration{0}, [this, index, life, operation] {
-                auto& there = members_[index];
-                if (lives_[index] != life || !there.node) return;
-                for (const auto inode : operation->read) {
-                    if (there.node->mount().may_cache(inode)) there.kernel.insert(inode);
-                    if (random_.one_in(3)) there.node->mount().note_read_served(inode);
-                }
-            });
+            scheduler_.after(Duration{0}, [this, index, life, operation] { keep_in_kernel(index, life, *operation); });
             after_operation(index, life, operation);
         });
+}
+
+void World::one_task(int index, std::uint64_t life, std::uint64_t number, std::shared_ptr<ClientOperation> operation) {
+    say("node " + std::to_string(index) + " #" + std::to_string(number) + " begins " + operation->text);
+    TaskContext context{*members_[index].node, [this, index](clusterfs::InodeNumber inode) { changed(index, inode); },
+                        [this, index, life, number, operation] {
+                            --members_[index].busy_clients;
+                            last_progress_ = scheduler_.now();
+                            say("node " + std::to_string(index) + " #" + std::to_string(number) + " ends");
+                            client(index, life);
+                        }};
+    operation->task(std::move(context));
+}
+
+void World::changed(int index, clusterfs::InodeNumber inode) {
+    const auto& other = members_[1 - index];
+    if (!other.node || !other.kernel.contains(inode)) return;
+    throw Violation("inode " + std::to_string(inode) + " changed while another kernel kept it");
+}
+
+void World::keep_in_kernel(int index, std::uint64_t life, const ClientOperation& operation) {
+    auto& member = members_[index];
+    if (lives_[index] != life || !member.node) return;
+    for (const auto inode : operation.read) {
+        if (member.node->mount().may_cache(inode)) member.kernel.insert(inode);
+        if (random_.one_in(3)) member.node->mount().note_read_served(inode);
+    }
 }
 
 // The second half of some requests: the driver's deletion of what lost its last name.

@@ -39,6 +39,9 @@ class World {
     void stopped(int index, const base::Result<void>& outcome);
     void client(int index, std::uint64_t life);
     void one_operation(int index, std::uint64_t life);
+    void one_task(int index, std::uint64_t life, std::uint64_t number, std::shared_ptr<ClientOperation> operation);
+    void changed(int index, clusterfs::InodeNumber inode);
+    void keep_in_kernel(int index, std::uint64_t life, const ClientOperation& operation);
     void after_operation(int index, std::uint64_t life, std::shared_ptr<ClientOperation> operation);
     void one_commit(int index, std::uint64_t life);
     void crash(int index);

@@ -11,7 +11,7 @@
 #define CFS_COMMIT "unknown"
 #endif
 
-namespace simulation {
+namespace sim {
 namespace {
 
 const char* running_name = "";
@@ -83,4 +83,4 @@ int run_seeds(const std::string& name, int argc, char** argv,
     return 0;
 }
 
-}  // namespace simulation
+}  // namespace sim

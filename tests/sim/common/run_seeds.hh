@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace simulation {
+namespace sim {
 
 // What a checker throws: a promise was broken.
 struct Violation : std::runtime_error {
@@ -18,4 +18,4 @@ struct Violation : std::runtime_error {
 int run_seeds(const std::string& name, int argc, char** argv,
               const std::function<void(std::uint64_t seed, bool trace)>& simulate);
 
-}  // namespace simulation
+}  // namespace sim

@@ -142,6 +142,7 @@ void Node::perform(dlm::Action& action) {
     } else if (const auto* fence = std::get_if<dlm::RequestFence>(&action)) {
         around_.request_fence(id_, fence->life);
     } else if (const auto* withdraw = std::get_if<dlm::WithdrawFence>(&action)) {
+        around_.truth.returned(withdraw->life);
         around_.withdraw_fence(id_, withdraw->life);
     } else if (const auto* open = std::get_if<dlm::OpenLink>(&action)) {
         peers_[open->peer.session].link = std::make_unique<dlm::Link>(lockspace_key, session_, open->peer.session);
@@ -236,6 +237,8 @@ void Node::ask(const std::string& name, Mode mode, dlm::Flags flags, std::option
     lock.requested = mode;
     lock.flags = flags;
     lock.repairs = repairs;
+    trace(name + " lock " + std::to_string(id) + " asks for " + std::string(dlm::text_of(mode)) + " flags " +
+          std::to_string(flags.bits));
     step(dlm::LockRequested{id, *lock.operation, name, mode, flags});
 }
 
@@ -249,10 +252,12 @@ void Node::convert(Lock& lock) {
     if (flags.has(Flag::value_block) && writes) around_.truth.written(lock.name, token);
     if (flags.has(Flag::invalidate_value) && writes) around_.truth.invalidated(lock.name);
     if (lower && *lock.granted != mode) around_.truth.lowered(lock.name, holder(id), mode);
-    if (!lower && flags.has(Flag::demote_on_deadlock)) around_.truth.lowered(lock.name, holder(id), Mode::NL);
+    if (!lower) around_.truth.lowered(lock.name, holder(id), dlm::assured_mode(*lock.granted, mode, flags));
     lock.operation = next_operation_++;
     lock.requested = mode;
     lock.flags = flags;
+    trace(lock.name + " lock " + std::to_string(id) + " converts " + std::string(dlm::text_of(*lock.granted)) + " to " +
+          std::string(dlm::text_of(mode)) + " flags " + std::to_string(flags.bits));
     step(dlm::ConversionRequested{id, *lock.operation, mode, flags, bytes_of(token)});
 }
 
@@ -261,14 +266,14 @@ void Node::unlock(dlm::LockId id) {
     auto flags = random_.percent(70) ? dlm::Flags(Flag::value_block) : dlm::Flags{};
     const auto token = ++last_token;
     if (lock.granted) {
-        // A pending conversion that may have been demoted has nothing to write.
-        const bool demoted = lock.operation && lock.flags.has(Flag::demote_on_deadlock);
-        if (demoted) flags = {};
+        // While it converts, it may hold no mode any more that writes.
+        if (lock.operation) flags = {};
         const bool writes = dlm::value_transfer(lock.granted, std::nullopt) == dlm::ValueTransfer::write;
         if (writes && flags.has(Flag::value_block)) around_.truth.written(lock.name, token);
         around_.truth.unlocked(lock.name, holder(id));
     }
-    if (lock.operation) locks_.at(id).requested = Mode::NL;
+    trace(lock.name + " lock " + std::to_string(id) + " unlocks");
+    locks_.at(id).granted.reset();
     step(dlm::UnlockRequested{id, flags, bytes_of(token)});
     if (lockspace_) locks_.erase(id);
 }
@@ -281,6 +286,8 @@ void Node::on(dlm::Completed& completed) {
     auto& lock = found->second;
     if (lock.operation != completed.operation) throw sim::Violation("completion of nothing, or the second of one");
     lock.operation.reset();
+    trace(lock.name + " lock " + std::to_string(lock.id) + " " + std::string(dlm::text_of(completed.outcome)) + " " +
+          std::string(dlm::text_of(completed.mode)) + (completed.demoted ? " demoted" : ""));
     if (completed.outcome != dlm::Outcome::granted) {
         if (!lock.granted || completed.outcome == dlm::Outcome::invalid) {
             if (!lock.granted) locks_.erase(found);
@@ -288,9 +295,7 @@ void Node::on(dlm::Completed& completed) {
         }
         if (around_.truth.is_dead(life_)) return;
         lock.granted = completed.mode;
-        if (lock.flags.has(Flag::demote_on_deadlock)) {
-            around_.truth.granted(lock.name, holder(lock.id), completed.mode, true);
-        }
+        around_.truth.granted(lock.name, holder(lock.id), completed.mode, true);
         return;
     }
     lock.granted = completed.mode;
@@ -317,6 +322,7 @@ void Node::on(dlm::BlockingNotice& notice) {
 
 void Node::on(dlm::NodeNotice& notice) {
     trace("notice: node " + std::to_string(notice.life.node.value) + " " + std::string(dlm::text_of(notice.phase)));
+    if (notice.phase == dlm::NodePhase::died) around_.truth.noticed(notice.life);
     if (notice.phase != dlm::NodePhase::recovered) return;
     if (!known_fenced_.contains(notice.life)) throw sim::Violation("recovered before it was fenced");
     after({},

@@ -38,6 +38,8 @@ class Node {
     void boot(bool same_life);
     void crash();
     bool up() const { return lockspace_ != nullptr; }
+    // Takes part in what the others have agreed.
+    bool informed() const { return lockspace_ && lockspace_->agreed_generation() != 0; }
     bool powered() const { return powered_; }
     const base::NodeIncarnation& life() const { return life_; }
     void life_fenced(const base::NodeIncarnation& dead);

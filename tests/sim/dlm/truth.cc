@@ -1,5 +1,7 @@
 #include "tests/sim/dlm/truth.hh"
 
+#include <algorithm>
+
 #include "tests/sim/common/run_seeds.hh"
 
 namespace sim_dlm {
@@ -16,7 +18,9 @@ void Truth::granted(const std::string& name, const Holder& holder, dlm::Mode mod
         if (other == holder || dlm::compatible(held, mode)) continue;
         throw sim::Violation(name + ": " + text(mode) + " was granted beside " + text(held));
     }
-    if (!entry.withheld_for.empty() && !recovery && mode != dlm::Mode::NL) {
+    // Beside what a dead node still seems to hold, something that fits may be granted until the death is noticed.
+    for (const auto& [life, held] : entry.withheld_for) {
+        if (recovery || mode == dlm::Mode::NL || (!noticed_.contains(life) && dlm::compatible(held, mode))) continue;
         throw sim::Violation(name + ": " + text(mode) + " was granted before a dead writer was released");
     }
     entry.holders[holder] = mode;
@@ -32,7 +36,9 @@ void Truth::unlocked(const std::string& name, const Holder& holder) {
     note_unused(entry);
 }
 
-void Truth::written(const std::string& name, std::uint64_t token) { names_[name].value = {token, false, false, false}; }
+void Truth::written(const std::string& name, std::uint64_t token) {  // What is on its way to a dead master may be lost.
+    names_[name].value = {token, !unreleased_.empty(), false, false};
+}
 
 void Truth::invalidated(const std::string& name) { names_[name].value.invalidated = true; }
 
@@ -46,12 +52,17 @@ void Truth::read(const std::string& name, dlm::Mode mode, std::uint64_t token, b
     }
     if (token == value.token && !value.invalidated) return;
     if (token == 0 && value.may_be_reset) return;
-    throw sim::Violation(name + ": read value " + std::to_string(token) + ", last written " +
-                         std::to_string(value.token));
+    std::string holders;
+    for (const auto& [holder, held] : names_[name].holders) {
+        holders += " " + holder.session.text().substr(0, 4) + "/" + std::to_string(holder.lock) + "=" + text(held);
+    }
+    throw sim::Violation(name + " held by" + holders + (value.invalidated ? " (invalidated)" : "") + ": read value " +
+                         std::to_string(token) + ", last written " + std::to_string(value.token));
 }
 
 void Truth::died(const base::Uuid& session, const base::NodeIncarnation& life) {
     dead_.insert(life);
+    unreleased_.insert(life);
     for (auto& [name, entry] : names_) {
         entry.value.may_be_lost = true;
         for (auto it = entry.holders.begin(); it != entry.holders.end();) {
@@ -59,7 +70,10 @@ void Truth::died(const base::Uuid& session, const base::NodeIncarnation& life) {
                 ++it;
                 continue;
             }
-            if (dlm::may_write(it->second)) entry.withheld_for.insert(life);
+            if (dlm::may_write(it->second)) {
+                auto& held = entry.withheld_for[life];
+                held = std::max(held, it->second);
+            }
             it = entry.holders.erase(it);
         }
         note_unused(entry);
@@ -67,7 +81,13 @@ void Truth::died(const base::Uuid& session, const base::NodeIncarnation& life) {
 }
 
 void Truth::released(const base::NodeIncarnation& life) {
+    unreleased_.erase(life);
     for (auto& [name, entry] : names_) entry.withheld_for.erase(life);
+}
+
+void Truth::nobody_knows() {
+    unreleased_.clear();
+    for (auto& [name, entry] : names_) entry.withheld_for.clear();
 }
 
 void Truth::left(const base::Uuid& session) {

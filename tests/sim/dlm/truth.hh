@@ -32,7 +32,13 @@ class Truth {
 
     // What it held for writing is out of reach for everybody until it is released.
     void died(const base::Uuid& session, const base::NodeIncarnation& life);
+    // Some client was told of the death: from then on nobody grants.
+    void noticed(const base::NodeIncarnation& life) { noticed_.insert(life); }
+    // It was cut off only, and is back.
+    void returned(const base::NodeIncarnation& life) { noticed_.erase(life); }
     void released(const base::NodeIncarnation& life);
+    // Nobody is left who knew: the lockspace begins anew, its first client repairs everything before it asks.
+    void nobody_knows();
     bool is_dead(const base::NodeIncarnation& life) const { return dead_.contains(life); }
     void left(const base::Uuid& session);
 
@@ -48,13 +54,15 @@ class Truth {
     };
     struct Name {
         std::map<Holder, dlm::Mode> holders;
-        std::set<base::NodeIncarnation> withheld_for;
+        std::map<base::NodeIncarnation, dlm::Mode> withheld_for;  // what they held, the strongest
         Value value;
     };
     void note_unused(Name& name) { name.value.may_be_reset |= name.holders.empty(); }
 
     std::map<std::string, Name> names_;
     std::set<base::NodeIncarnation> dead_;
+    std::set<base::NodeIncarnation> unreleased_;
+    std::set<base::NodeIncarnation> noticed_;
     std::uint64_t grants_ = 0;
     std::uint64_t reads_ = 0;
 };

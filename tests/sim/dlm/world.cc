@@ -57,16 +57,29 @@ void World::update_quorum() {
 void World::crash(base::NodeId id, Duration off) {
     if (!node(id).powered()) return;
     node(id).crash();
+    note_who_knows();
     update_quorum();
-    scheduler_.after(off, [this, id] {
-        if (node(id).powered()) return;
-        node(id).boot(false);
-        node(id).quorum(quorate(id));
-        for (const auto& dead : fenced_) node(id).life_fenced(dead);
-        group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
-        update_quorum();
-        if (calm_) node(id).calm_down();
-    });
+    scheduler_.after(off, [this, id] { power_on(id); });
+}
+
+void World::note_who_knows() {
+    for (const auto& each : nodes_) {
+        if (each->informed()) return;
+    }
+    truth_.nobody_knows();
+}
+
+// A node that starts while it cannot reach the others would have to wait for them (wait_for_all): not before the
+// network is whole.
+void World::power_on(base::NodeId id) {
+    if (node(id).powered()) return;
+    if (isolated_ != 0) return scheduler_.after(Duration::seconds(1), [this, id] { power_on(id); });
+    node(id).boot(false);
+    node(id).quorum(quorate(id));
+    for (const auto& dead : fenced_) node(id).life_fenced(dead);
+    group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
+    update_quorum();
+    if (calm_) node(id).calm_down();
 }
 
 // Slow, and the lower node's executioner waits a little longer, so that of two one survives.
@@ -80,7 +93,7 @@ void World::request_fence(base::NodeId asker, base::NodeIncarnation victim) {
 }
 
 void World::execute_fence(const base::NodeIncarnation& victim) {
-    if (fenced_.contains(victim)) return;
+    if (fenced_.contains(victim) && !victim.incarnation.is_nil()) return;
     bool wanted = false;
     for (const auto asker : fence_askers_[victim]) wanted |= node(asker).powered() && quorate(asker);
     if (!wanted) {
@@ -91,10 +104,18 @@ void World::execute_fence(const base::NodeIncarnation& victim) {
         return;
     }
     trace("node " + std::to_string(victim.node.value) + " is fenced");
+    if (victim.incarnation.is_nil()) {
+        fence_askers_[victim].clear();
+        if (node(victim.node).powered()) execute_fence_of(node(victim.node).life());
+    }
+    execute_fence_of(victim);
+}
+
+void World::execute_fence_of(const base::NodeIncarnation& victim) {
     if (node(victim.node).powered() && node(victim.node).life() == victim) {
         crash(victim.node, random_.between(Duration::seconds(5), Duration::seconds(15)));
     }
-    fenced_.insert(victim);
+    if (!victim.incarnation.is_nil()) fenced_.insert(victim);
     for (std::uint32_t id = 1; id <= nodes_.size(); ++id) {
         scheduler_.after(random_.between(Duration::milliseconds(1), Duration::milliseconds(200)),
                          [this, id, victim] { node({id}).life_fenced(victim); });
@@ -127,16 +148,18 @@ void World::trouble() {
 void World::cause_trouble() {
     const base::NodeId id{static_cast<std::uint32_t>(random_.between(1, static_cast<std::int64_t>(nodes_.size())))};
     const auto kind = random_.below(100);
+    bool all_informed = true;
+    for (const auto& each : nodes_) all_informed &= each->informed();
     if (kind < 30) {
         network_.reset_some(60);
     } else if (kind < 50) {
         crash(id, random_.between(Duration::seconds(5), Duration::seconds(15)));
-    } else if (kind < 70 && isolated_ == 0) {
+    } else if (kind < 70 && isolated_ == 0 && all_informed) {
         isolate(id);
         scheduler_.after(random_.between(Duration::milliseconds(300), Duration::seconds(8)), [this] { heal(); });
     } else if (node(id).powered() && node(id).up()) {
         node(id).leave();
-    } else if (node(id).powered()) {
+    } else if (node(id).powered() && isolated_ == 0) {
         node(id).boot(true);
     }
 }

@@ -23,12 +23,15 @@ class World {
     void trouble();
     void cause_trouble();
     void crash(base::NodeId id, base::Duration off);
+    void power_on(base::NodeId id);
+    void note_who_knows();
     void isolate(base::NodeId id);
     void heal();
     void update_quorum();
     bool quorate(base::NodeId id) const;
     void request_fence(base::NodeId asker, base::NodeIncarnation victim);
     void execute_fence(const base::NodeIncarnation& victim);
+    void execute_fence_of(const base::NodeIncarnation& victim);
     void calm_down();
     bool all_idle() const;
     void trace(const std::string& line);
