@@ -77,6 +77,10 @@ class Layout:
     def bmc_address(self, node):
         return f"10.79.0.{self.number(node) + 10}"
 
+    def hardware_address(self, node, network):
+        """The same after every boot, as a card's is: the others' neighbour tables stay right."""
+        return f"02:cf:00:00:{NETWORKS.index(network) + 1:02x}:{self.number(node):02x}"
+
     def wire(self, node, network):
         """Name of the world's end of a node's cable."""
         return f"{node}-{network[:4]}"

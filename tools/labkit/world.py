@@ -138,7 +138,8 @@ class World:
             lines = []
             for network in NETWORKS:
                 wire = self.lab.wire(node.name, network)
-                lines.append(f"link add {wire} type veth peer name {network} netns {node.pid}")
+                lines.append(f"link add {wire} type veth peer name {network} address {self.lab.hardware_address(node.name, network)}"
+                             f" netns {node.pid}")
                 lines.append(f"link set {wire} master {network}")
                 lines.append(f"link set {wire} {'down' if network in self.cut else 'up'}")
             ip_batch(lines)
