@@ -1,0 +1,133 @@
+#include "clusterfs/driver/dlm_lock_service.hh"
+
+#include <optional>
+
+namespace clusterfs {
+namespace {
+
+dlm::Mode to_mode(LockMode mode) {
+    switch (mode) {
+        case LockMode::none:
+            return dlm::Mode::NL;
+        case LockMode::shared:
+            return dlm::Mode::PR;
+        case LockMode::exclusive:
+            return dlm::Mode::EX;
+    }
+    return dlm::Mode::NL;
+}
+
+LockMode from_mode(dlm::Mode mode) {
+    if (mode == dlm::Mode::EX || mode == dlm::Mode::PW) return LockMode::exclusive;
+    return mode == dlm::Mode::PR ? LockMode::shared : LockMode::none;
+}
+
+}  // namespace
+
+DlmLockService::DlmLockService(base::EventLoop& loop, std::unique_ptr<dlm::LockspaceClient> client)
+    : loop_(loop), client_(std::move(client)) {}
+
+DlmLockService::~DlmLockService() { *alive_ = false; }
+
+void DlmLockService::start(Callbacks callbacks) {
+    callbacks_ = std::move(callbacks);
+    const auto started = client_->start({[this](const dlm::Completed& each) { completed(each); },
+                                         [this](const dlm::BlockingNotice& notice) { blocking(notice); },
+                                         [this](const dlm::NodeNotice& notice) { node(notice); },
+                                         [this](const base::Error& why) { callbacks_.lost(why); }});
+    if (started) return;
+    loop_.post([this, alive = alive_, why = started.error()] {
+        if (*alive) callbacks_.lost(why);
+    });
+}
+
+void DlmLockService::request(LockName name, LockMode mode, bool no_queue, bool recovery) {
+    dlm::Flags flags;
+    if (no_queue) flags = flags | dlm::Flag::no_queue;
+    if (recovery) flags = flags | dlm::Flag::recovery;
+    const std::lock_guard lock(mutex_);
+    auto& held = held_[name];
+    const auto requested = held.granted ? client_->convert(held.id, to_mode(mode), flags)
+                                        : client_->request(name.text(), to_mode(mode), flags);
+    held.id = requested.lock;
+    held.pending = true;
+    names_[held.id] = name;
+    if (requested.answer != dlm::LockspaceClient::Answer::queued) answer_later(requested);
+}
+
+// Callbacks never run inside a call.
+void DlmLockService::answer_later(const dlm::LockspaceClient::Requested& requested) {
+    loop_.post([this, alive = alive_, answer = requested.completed] {
+        if (*alive) completed(answer);
+    });
+}
+
+void DlmLockService::completed(const dlm::Completed& completed) {
+    LockName name;
+    const bool granted = completed.outcome == dlm::Outcome::granted;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto known = names_.find(completed.lock);
+        if (known == names_.end()) return;  // released meanwhile
+        name = known->second;
+        auto& held = held_.at(name);
+        held.pending = false;
+        if (granted) held.granted = true;
+        if (!held.granted) {
+            names_.erase(known);
+            held_.erase(name);
+        }
+    }
+    if (granted) {
+        callbacks_.granted(name, from_mode(completed.mode));
+    } else {
+        callbacks_.refused(name);
+    }
+}
+
+void DlmLockService::blocking(const dlm::BlockingNotice& notice) {
+    LockName name;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto known = names_.find(notice.lock);
+        if (known == names_.end()) return;
+        name = known->second;
+    }
+    callbacks_.wanted(name, from_mode(notice.wanted));
+}
+
+void DlmLockService::node(const dlm::NodeNotice& notice) {
+    if (notice.phase == dlm::NodePhase::recovered) callbacks_.node_died(notice.life);
+}
+
+void DlmLockService::release(LockName name, LockMode keep) {
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(name);
+    if (found == held_.end()) return;
+    const auto id = found->second.id;
+    if (keep != LockMode::none && found->second.granted) {
+        // What is under way ends first; the client hears of it, and asks again if it still wants that.
+        if (found->second.pending) client_->cancel(id);
+        client_->convert(id, to_mode(keep), {});
+        return;
+    }
+    client_->unlock(id);
+    names_.erase(id);
+    held_.erase(found);
+}
+
+void DlmLockService::release_dead(const base::NodeIncarnation& node) { client_->release_dead(node); }
+
+void DlmLockService::leave(std::function<void()> left) {
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [name, held] : held_) client_->unlock(held.id);
+        held_.clear();
+        names_.clear();
+    }
+    client_->leave(std::move(left));
+}
+
+void DlmLockService::describe(base::JsonWriter& json) const { client_->describe(json, false); }
+
+}  // namespace clusterfs
