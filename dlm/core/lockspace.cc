@@ -70,6 +70,10 @@ void Lockspace::on(const PeerMessageArrived& event) {
     if (rebuilding || phase == Membership::Phase::running) stash_.push_back({event.session, message});
 }
 
+bool Lockspace::masters_are_known() const {
+    return membership_.phase() == Membership::Phase::rebuilding || membership_.phase() == Membership::Phase::running;
+}
+
 std::optional<base::NodeId> Lockspace::node_of(const base::Uuid& session) const {
     for (const auto& [node, known] : sessions_) {
         if (known == session) return node;

@@ -36,12 +36,13 @@ class Lockspace {
     void describe(base::JsonWriter& json, base::Instant now, bool locks) const;
 
     Membership::Phase phase() const { return membership_.phase(); }
+    Generation agreed_generation() const { return membership_.round().generation; }
     std::size_t owned_locks() const { return owned_.size(); }
     // What this process holds, as its client was told: for checkers.
     template <typename Visit>
     void visit_held(Visit visit) const {
         for (const auto& [id, lock] : owned_) {
-            if (lock.granted) visit(id, lock.name, lock.agreed_to_demotion() ? Mode::NL : *lock.granted);
+            if (lock.granted) visit(id, lock.name, lock.assured());
         }
     }
     // Nobody but this node need be asked about that name.
@@ -63,9 +64,9 @@ class Lockspace {
         std::optional<Pending> pending;
         bool demoted = false;        // the master may have given up what was granted before the pending conversion
         std::optional<Value> value;  // as last read or written
-        bool agreed_to_demotion() const { return pending && granted && pending->flags.has(Flag::demote_on_deadlock); }
+        Mode assured() const { return pending ? assured_mode(*granted, pending->mode, pending->flags) : *granted; }
     };
-    // Written by an unlock, not yet known to have reached the master.
+    // Written by a lower or an unlock, not yet known to have reached the master.
     struct UnstoredValue {
         base::NodeId master;
         NamedValue value;
@@ -108,6 +109,7 @@ class Lockspace {
     void to_master(base::NodeId from, const Lower& message);
     void to_master(base::NodeId from, const Unlock& message);
     void to_master(base::NodeId from, const Cancel& message);
+    void to_master(base::NodeId from, const StoreValue& message);
     void to_master(base::NodeId from, const DirectoryRemove& message);
     base::NodeId directory_of(const Name& name) const;
     Mastered& master_here(const Name& name);
@@ -145,6 +147,8 @@ class Lockspace {
     void end_if_over();
 
     // ---- routing (lockspace.cc)
+    // What is held has been told to the masters of this generation: what changes from now on must be told, too.
+    bool masters_are_known() const;
     void on(const PeerMessageArrived& event);
     void on(const DeadReleaseRequested& event);
     void on(const LeaveRequested& event);

@@ -44,7 +44,7 @@ void Lockspace::to_master(base::NodeId from, const Lower& message) {
 void Lockspace::to_master(base::NodeId from, const Unlock& message) {
     const auto found = mastered_.find(message.name);
     if (found == mastered_.end()) {
-        if (message.written) send(from, ValueStored{message.lock});
+        if (message.written) send(from, ValueStored{message.lock, message.written->sequence});
         return;
     }
     MasterNotices notices;
@@ -58,6 +58,12 @@ void Lockspace::to_master(base::NodeId from, const Cancel& message) {
     MasterNotices notices;
     found->second.resource.cancel(from, message, notices);
     changed(message.name, found->second, std::move(notices));
+}
+
+void Lockspace::to_master(base::NodeId from, const StoreValue& message) {
+    const auto found = mastered_.find(message.name);
+    if (found != mastered_.end() && !found->second.resource.unused()) found->second.resource.store(message.value);
+    send(from, ValueStored{message.lock, message.value.sequence});
 }
 
 void Lockspace::to_master(base::NodeId from, const DirectoryRemove& message) {

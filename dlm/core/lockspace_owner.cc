@@ -53,7 +53,7 @@ bool Lockspace::is_done_without_master(const OwnedLock& lock, const ConversionRe
 std::optional<Value> Lockspace::written_value(const OwnedLock& lock, std::optional<Mode> to, Flags flags,
                                               const ValueBytes& bytes) const {
     if (!flags.has(Flag::value_block) && !flags.has(Flag::invalidate_value)) return std::nullopt;
-    if (!lock.granted || value_transfer(lock.granted, to) != ValueTransfer::write) return std::nullopt;
+    if (!lock.granted || value_transfer(lock.assured(), to) != ValueTransfer::write) return std::nullopt;
     base::ensure(lock.value.has_value(), "a writer that does not know the value's sequence");
     Value written{lock.value->bytes, lock.value->sequence + 1, !flags.has(Flag::invalidate_value)};
     if (flags.has(Flag::value_block)) written.bytes = bytes;
@@ -64,10 +64,13 @@ void Lockspace::lower(LockId id, OwnedLock& lock, const ConversionRequested& eve
     const auto written = written_value(lock, event.mode, event.flags, event.value);
     const bool changed = written || *lock.granted != event.mode;
     lock.granted = event.mode;
-    if (written) lock.value = written;
+    if (written) {
+        lock.value = written;
+        unstored_[id] = {lock.master, {lock.name, *written}};
+    }
     act(Completed{id, event.operation, Outcome::granted, event.mode, false, {}});
-    // While stopped the rebuild will tell it.
-    if (changed && membership_.phase() == Membership::Phase::running) {
+    // While stopped, the rebuild will tell it.
+    if (changed && masters_are_known()) {
         send(lock.master, Lower{id, lock.name, event.mode, written});
     }
 }
@@ -80,12 +83,11 @@ void Lockspace::on(const UnlockRequested& event) {
     if (lock.pending) {
         act(Completed{event.lock, lock.pending->operation, Outcome::cancelled, Mode::NL, false, {}});
     }
-    const bool running = membership_.phase() == Membership::Phase::running;
     const bool known_to_master = lock.granted || (lock.pending && lock.pending->sent);
     if (membership_.terminal() || !known_to_master || lock.master.value == 0) return;
     auto written = written_value(lock, std::nullopt, event.flags, event.value);
     if (written) unstored_[event.lock] = {lock.master, {lock.name, *written}};
-    if (running) send(lock.master, Unlock{event.lock, lock.name, std::move(written)});
+    if (masters_are_known()) send(lock.master, Unlock{event.lock, lock.name, std::move(written)});
 }
 
 void Lockspace::on(const CancelRequested& event) {
@@ -94,7 +96,7 @@ void Lockspace::on(const CancelRequested& event) {
     auto& lock = found->second;
     lock.pending->cancelled = true;
     if (!lock.pending->sent) return complete_cancelled(event.lock, lock);
-    if (membership_.phase() != Membership::Phase::running) return;  // the rebuild will see to it
+    if (!masters_are_known()) return;  // the rebuild will see to it
     send(lock.master, Cancel{event.lock, lock.pending->operation, lock.name});
 }
 
@@ -180,7 +182,10 @@ void Lockspace::from_master(base::NodeId from, const Blocking& message) {
     if (!compatible(*found->second.granted, message.wanted)) act(BlockingNotice{message.lock, message.wanted});
 }
 
-void Lockspace::from_master(base::NodeId, const ValueStored& message) { unstored_.erase(message.lock); }
+void Lockspace::from_master(base::NodeId, const ValueStored& message) {
+    const auto found = unstored_.find(message.lock);
+    if (found != unstored_.end() && found->second.value.value.sequence <= message.sequence) unstored_.erase(found);
+}
 
 void Lockspace::from_master(base::NodeId, const Redirect& message) {
     // The directory has noted it, whatever has become of the request.

@@ -175,8 +175,8 @@ void Lockspace::tell_held(const std::map<base::NodeId, base::Uuid>& previous) {
             lock.master = {};
             continue;
         }
-        if (lock.agreed_to_demotion() && *lock.granted != Mode::NL) {
-            lock.granted = Mode::NL;
+        if (const auto assured = lock.assured(); assured != *lock.granted) {
+            lock.granted = assured;
             lock.demoted = true;
         }
         const auto was = previous.find(lock.master);
@@ -187,7 +187,7 @@ void Lockspace::tell_held(const std::map<base::NodeId, base::Uuid>& previous) {
     batches.flush();
 }
 
-// A value whose unlock was not acknowledged reaches the old master, or, if that one is leaving, the new one. When the
+// A value that was not acknowledged reaches the old master, or, if that one is leaving, the new one. When the
 // old master died, others may have written since: then the value is lost, and the rules for orphans say so.
 void Lockspace::tell_unstored(const std::map<base::NodeId, base::Uuid>& previous) {
     auto batches = batches_of<NamedValue>(
@@ -207,7 +207,7 @@ void Lockspace::tell_unstored(const std::map<base::NodeId, base::Uuid>& previous
 // That it was told does not mean that the master's rebuild came to its end: it is told until it is acknowledged.
 void Lockspace::tell_unstored_again() {
     const auto unstored = unstored_;
-    for (const auto& [id, each] : unstored) send(each.master, Unlock{id, each.value.name, each.value.value});
+    for (const auto& [id, each] : unstored) send(each.master, StoreValue{id, each.value.name, each.value.value});
 }
 
 void Lockspace::tell_done() {

@@ -22,6 +22,7 @@ std::string node_text(const base::NodeIncarnation& life) { return "node " + std:
 void Membership::on_view(const base::GroupView& view, Actions& actions) {
     if (terminal()) return;
     const bool quiet = is_quiet(view);
+    note_strangers(view, actions);
     view_ = view.members;
     if (!contains_process(view_, self_.process)) return lose("the group goes on without this process", actions);
     if (quiet) return;
@@ -40,6 +41,31 @@ bool Membership::is_quiet(const base::GroupView& view) const {
         if (!contains_process(view.members, member.process) || !resumed_.contains(member.process)) return false;
     }
     return true;
+}
+
+// Who has agreed with others knows who they are. A newcomer that loses sight of somebody before does not.
+void Membership::note_strangers(const base::GroupView& view, Actions& actions) {
+    if (round_.generation != 0) return;
+    for (const auto& gone : view.left) {
+        if (gone.reason == base::LeaveReason::leave || !contains_process(view_, gone.member)) continue;
+        if (strangers_.insert(gone.member).second) actions.push_back(RequestFence{{gone.member.node, {}}});
+    }
+}
+
+// Those who are back, and those of whom somebody else has told.
+void Membership::forget_strangers(Actions& actions) {
+    std::erase_if(strangers_, [&](const base::GroupMember& stranger) {
+        const bool known =
+            contains_process(view_, stranger) ||
+            std::any_of(dead_.begin(), dead_.end(), [&](const Member& m) { return m.process == stranger; });
+        if (known && !strangers_fenced_.contains(stranger.node)) actions.push_back(WithdrawFence{{stranger.node, {}}});
+        return known;
+    });
+}
+
+bool Membership::strangers_are_fenced() const {
+    return std::all_of(strangers_.begin(), strangers_.end(),
+                       [&](const base::GroupMember& stranger) { return strangers_fenced_.contains(stranger.node); });
 }
 
 void Membership::start_round(Actions& actions) {
@@ -148,6 +174,7 @@ void Membership::agree(Actions& actions) {
     round_ = std::move(next);
     resumed_.clear();
     bury(dead, actions);
+    forget_strangers(actions);
     phase_ = Phase::waiting;
     if (round_.masters.empty()) return finish_leaving(actions);
     become_ready(actions);
@@ -173,7 +200,7 @@ void Membership::bury(const std::vector<Member>& dead, Actions& actions) {
 }
 
 void Membership::become_ready(Actions& actions) {
-    if (phase_ != Phase::waiting || !quorate_) return;
+    if (phase_ != Phase::waiting || !quorate_ || !strangers_are_fenced()) return;
     for (const auto& member : dead_) {
         if (!is_fenced(member.life)) return;
     }
@@ -225,7 +252,12 @@ void Membership::on_release(const base::NodeIncarnation& life) {
 }
 
 void Membership::on_fenced(const base::NodeIncarnation& life, Actions& actions) {
-    if (terminal() || !fenced_.insert(life).second) return;
+    if (terminal()) return;
+    if (life.incarnation.is_nil()) {
+        strangers_fenced_.insert(life.node);
+        return become_ready(actions);
+    }
+    if (!fenced_.insert(life).second) return;
     if (life == self_.life) return lose("this node was fenced", actions);
     for (const auto& member : dead_) {
         if (member.life != life) continue;

@@ -76,6 +76,9 @@ class Membership {
     void on_release(const base::NodeIncarnation& life);
 
     bool is_quiet(const base::GroupView& view) const;
+    void note_strangers(const base::GroupView& view, Actions& actions);
+    void forget_strangers(Actions& actions);
+    bool strangers_are_fenced() const;
     void start_round(Actions& actions);
     MemberStatus status() const;
     void agree(Actions& actions);
@@ -105,6 +108,9 @@ class Membership {
     std::set<base::Uuid> told_recovered_;
     std::set<base::Uuid> told_joined_;
     std::vector<Member> leavers_;
+    // Seen in a view by this newcomer, gone before they told who they were: any life of that node may hold locks.
+    std::set<base::GroupMember> strangers_;
+    std::set<base::NodeId> strangers_fenced_;
 };
 
 std::string_view text_of(Membership::Phase phase);

@@ -42,6 +42,20 @@ bool is_lower_or_equal(Mode from, Mode to) {
     return true;
 }
 
+Mode common_mode(Mode a, Mode b) {
+    if (is_lower_or_equal(a, b)) return b;
+    if (is_lower_or_equal(b, a)) return a;
+    return Mode::CR;  // PR and CW
+}
+
+Mode assured_mode(Mode granted, Mode requested, Flags flags) {
+    if (flags.has(Flag::demote_on_deadlock)) return Mode::NL;
+    Mode assured = common_mode(granted, requested);
+    if (flags.has(Flag::alternate_pr)) assured = common_mode(assured, Mode::PR);
+    if (flags.has(Flag::alternate_cw)) assured = common_mode(assured, Mode::CW);
+    return assured;
+}
+
 ValueTransfer value_transfer(std::optional<Mode> from, std::optional<Mode> to) {
     return transfers[from ? index(*from) : mode_count][to ? index(*to) : mode_count];
 }

@@ -61,7 +61,10 @@ void Resource::convert(base::NodeId from, const Convert& message, base::Instant 
 void Resource::lower(base::NodeId from, const Lower& message, MasterNotices& notices) {
     const auto found = std::find_if(granted_.begin(), granted_.end(), owned_by({from, message.lock}));
     if (found == granted_.end() || !is_lower_or_equal(*found->granted, message.mode)) return;
-    if (message.written) store(*message.written);
+    if (message.written) {
+        store(*message.written);
+        notices.push_back({from, ValueStored{message.lock, message.written->sequence}});
+    }
     found->granted = found->requested = message.mode;
     found->notified.reset();
     serve(notices);
@@ -71,7 +74,7 @@ void Resource::unlock(base::NodeId from, const Unlock& message, MasterNotices& n
     const LockOwner owner{from, message.lock};
     if (message.written) {
         store(*message.written);
-        notices.push_back({from, ValueStored{message.lock}});
+        notices.push_back({from, ValueStored{message.lock, message.written->sequence}});
     }
     if (take(granted_, owner) || take(converting_, owner) || take(waiting_, owner)) serve(notices);
     // The value block lives as long as somebody has a lock; the sequence goes on, for the sake of late copies.

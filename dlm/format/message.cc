@@ -48,10 +48,11 @@ struct Visitor {
     void operator()(message<Lower> auto& m) { io(m.lock, m.name, m.mode, m.written); }
     void operator()(message<Unlock> auto& m) { io(m.lock, m.name, m.written); }
     void operator()(message<Cancel> auto& m) { io(m.lock, m.operation, m.name); }
+    void operator()(message<StoreValue> auto& m) { io(m.lock, m.name, m.value); }
     void operator()(message<Granted> auto& m) { io(m.lock, m.operation, m.mode, m.demoted, m.value); }
     void operator()(message<Refused> auto& m) { io(m.lock, m.operation, m.outcome, m.demoted); }
     void operator()(message<Blocking> auto& m) { io(m.lock, m.wanted); }
-    void operator()(message<ValueStored> auto& m) { io(m.lock); }
+    void operator()(message<ValueStored> auto& m) { io(m.lock, m.sequence); }
     void operator()(message<Redirect> auto& m) { io(m.lock, m.operation, m.name, m.master); }
     void operator()(message<NotMaster> auto& m) { io(m.lock, m.operation); }
     void operator()(message<DirectoryRemove> auto& m) { io(m.name); }

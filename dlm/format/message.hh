@@ -32,7 +32,7 @@ struct Convert {
     Flags flags;
     bool operator==(const Convert&) const = default;
 };
-// A conversion that cannot fail. Not answered.
+// A conversion that cannot fail. Answered by ValueStored if a value was written, else not.
 struct Lower {
     LockId lock = 0;
     Name name;
@@ -52,6 +52,13 @@ struct Cancel {
     OperationId operation = 0;
     Name name;
     bool operator==(const Cancel&) const = default;
+};
+// Of an earlier Lower or Unlock that was not acknowledged. Answered by ValueStored.
+struct StoreValue {
+    LockId lock = 0;
+    Name name;
+    Value value;
+    bool operator==(const StoreValue&) const = default;
 };
 
 // ---- master to owner -----------------------------------------------------------------------------------------------
@@ -77,6 +84,7 @@ struct Blocking {
 };
 struct ValueStored {
     LockId lock = 0;
+    std::uint64_t sequence = 0;
     bool operator==(const ValueStored&) const = default;
 };
 // Ask that node; the owner itself: it is the master from now on.
@@ -116,7 +124,7 @@ struct HeldLocks {
     std::vector<HeldLock> locks;
     bool operator==(const HeldLocks&) const = default;
 };
-struct NamedValue {  // written by an unlock that was not acknowledged
+struct NamedValue {  // written, but not acknowledged
     Name name;
     Value value;
     bool operator==(const NamedValue&) const = default;
@@ -140,8 +148,8 @@ struct RebuildDone {
 };
 
 using PeerBody =
-    std::variant<Request, Convert, Lower, Unlock, Cancel, Granted, Refused, Blocking, ValueStored, Redirect, NotMaster,
-                 DirectoryRemove, DirectoryEntries, HeldLocks, WrittenValues, Handover, RebuildDone>;
+    std::variant<Request, Convert, Lower, Unlock, Cancel, StoreValue, Granted, Refused, Blocking, ValueStored, Redirect,
+                 NotMaster, DirectoryRemove, DirectoryEntries, HeldLocks, WrittenValues, Handover, RebuildDone>;
 struct PeerMessage {
     Generation generation = 0;
     PeerBody body;

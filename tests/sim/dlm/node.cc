@@ -352,6 +352,8 @@ void Node::continue_leaving() {
 bool Node::idle() const {
     if (!lockspace_) return true;
     for (const auto& [id, lock] : locks_) {
+        // Who was second to repair may wait behind the new life of the repaired node.
+        if (lock.repairs && around_.repaired.contains(*lock.repairs)) continue;
         if (!lock.is_journal || lock.operation) return false;
     }
     return lockspace_->phase() == dlm::Membership::Phase::running;
