@@ -32,7 +32,7 @@ class Disk {
 
     // Blocking, for a moment.
     static base::Result<std::unique_ptr<Disk>> open(base::EventLoop& loop, const std::string& path);
-    // Waits for what is in flight and answers none of it.
+    // Waits for what is in flight and answers none of it. Allowed from inside an answer.
     ~Disk();
 
     std::uint64_t size() const { return size_; }
