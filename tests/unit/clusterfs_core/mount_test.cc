@@ -1,0 +1,393 @@
+// Mounting and what is refused, commits, giving locks back, replay, I/O errors.
+#include <gtest/gtest.h>
+
+#include "clusterfs/core/allocator.hh"
+#include "clusterfs/core/inode.hh"
+#include "clusterfs/core/operations/open.hh"
+#include "clusterfs/core/slot_claim.hh"
+#include "clusterfs/format/block_seal.hh"
+#include "clusterfs/format/slot_map.hh"
+#include "tests/unit/clusterfs_core/rig.hh"
+
+namespace clusterfs::test {
+namespace {
+
+InodeNumber root_of(MemoryDevice& device) { return device.at(superblock_number).as<Superblock>().root_inode; }
+
+Mount::Operation set_time(InodeNumber inode, std::int64_t value) {
+    return [=](View& view) -> base::Result<void> {
+        BASE_TRY(view.will_change());
+        BASE_TRY(view.lock(inode_lock(inode), LockMode::exclusive));
+        BASE_ASSIGN(auto* changed, modify_inode(view, inode));
+        changed->modified = value;
+        return {};
+    };
+}
+
+Mount::Operation get_time(InodeNumber inode, std::int64_t& value) {
+    return [inode, &value](View& view) -> base::Result<void> {
+        BASE_TRY(view.lock(inode_lock(inode), LockMode::shared));
+        BASE_ASSIGN(const auto* found, read_inode(view, inode));
+        value = found->modified;
+        return {};
+    };
+}
+
+void edit_superblock(MemoryDevice& device, const std::function<void(Superblock&)>& edit) {
+    auto& block = device.at(superblock_number);
+    edit(block.as<Superblock>());
+    seal(block.bytes, 1);
+}
+
+std::string refusal(MemoryDevice& device, MountOptions options = {}) {
+    Rig rig(device, options);
+    rig.start();
+    if (rig.started || !rig.stopped || rig.stopped->has_value()) return "not refused";
+    return rig.stopped->error().message();
+}
+
+TEST(MountStart, TakesASlotAndMarksIt) {
+    auto device = formatted_device();
+    Rig rig(*device);
+    rig.start();
+    EXPECT_TRUE(rig.started);
+    const auto& entry = device->at(slot_map_number).as<SlotMap>().slots[0];
+    EXPECT_EQ(entry.state, SlotState::mounted);
+    EXPECT_EQ(entry.node, 1U);
+    rig.stop();
+    ASSERT_TRUE(rig.stopped && rig.stopped->has_value());
+    EXPECT_EQ(device->at(slot_map_number).as<SlotMap>().slots[0].state, SlotState::free);
+}
+
+TEST(MountStart, RefusesWhatIsNotAFilesystem) {
+    MemoryDevice device(8192);
+    EXPECT_NE(refusal(device).find("no CFS filesystem"), std::string::npos);
+}
+
+TEST(MountStart, RefusesUnknownIncompatFeatures) {
+    auto device = formatted_device();
+    edit_superblock(*device, [](Superblock& superblock) { superblock.incompat = 1ULL << 40; });
+    EXPECT_NE(refusal(*device).find("0x10000000000"), std::string::npos);
+}
+
+TEST(MountStart, UnknownReadOnlyFeaturesAllowReadOnlyMounts) {
+    auto device = formatted_device();
+    edit_superblock(*device, [](Superblock& superblock) { superblock.ro_compat = 4; });
+    EXPECT_NE(refusal(*device).find("read-only"), std::string::npos);
+    MountOptions options;
+    options.read_only = true;
+    Rig rig(*device, options);
+    rig.start();
+    EXPECT_TRUE(rig.started);
+}
+
+TEST(MountStart, RefusesANewerVersion) {
+    auto device = formatted_device();
+    edit_superblock(*device, [](Superblock& superblock) { superblock.header.version = 2; });
+    EXPECT_NE(refusal(*device).find("newer version"), std::string::npos);
+}
+
+TEST(MountStart, RefusesADamagedSuperblock) {
+    auto device = formatted_device();
+    device->at(superblock_number).bytes[700] ^= std::byte{1};
+    EXPECT_NE(refusal(*device).find("fsck.cfs"), std::string::npos);
+}
+
+TEST(MountStart, RefusesWhenEverySlotIsTaken) {
+    auto device = formatted_device();
+    Rig rig(*device);
+    rig.refused = {slot_lock(0), slot_lock(1)};
+    rig.start();
+    ASSERT_TRUE(rig.stopped && !rig.stopped->has_value());
+    EXPECT_EQ(rig.stopped->error().code, make_error_code(Errc::no_free_slot));
+}
+
+TEST(MountStart, SurvivesATornSlotMap) {
+    auto device = formatted_device();
+    device->at(slot_map_number).bytes[8] ^= std::byte{1};  // its checksum
+    Rig rig(*device);
+    rig.start();
+    EXPECT_TRUE(rig.started);
+    EXPECT_EQ(check(device->at(slot_map_number).bytes, slot_map_number), BlockFault::none);
+}
+
+TEST(MountCommit, OneStableWriteMakesAChangeDurable) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.log.clear();
+    ASSERT_TRUE(rig.commit());
+    const auto writes = rig.actions<WriteBlocks>();
+    ASSERT_EQ(writes.size(), 1U);
+    EXPECT_TRUE(writes[0].stable);
+    EXPECT_TRUE(rig.actions<FlushDevice>().empty());
+}
+
+TEST(MountCommit, FlushesFirstWhenFileDataWasWritten) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.mount().note_data_written();
+    rig.log.clear();
+    ASSERT_TRUE(rig.commit());
+    ASSERT_EQ(rig.log.size(), 2U);
+    EXPECT_TRUE(std::holds_alternative<FlushDevice>(rig.log[0]));
+    EXPECT_TRUE(std::holds_alternative<WriteBlocks>(rig.log[1]));
+    rig.log.clear();
+    ASSERT_TRUE(rig.commit());
+    EXPECT_TRUE(rig.log.empty());
+}
+
+TEST(MountCommit, ComesByItselfAfterTheInterval) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.log.clear();
+    rig.pass(base::Duration::milliseconds(4999));
+    EXPECT_TRUE(rig.actions<WriteBlocks>().empty());
+    rig.pass(base::Duration::milliseconds(2));
+    EXPECT_EQ(rig.actions<WriteBlocks>().size(), 1U);
+}
+
+TEST(MountReplay, TheNextMountFindsWhatWasCommitted) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    {
+        Rig dies(*device);
+        dies.start();
+        ASSERT_TRUE(dies.run(set_time(root, 42)));
+        ASSERT_TRUE(dies.commit());
+        ASSERT_TRUE(dies.run(set_time(root, 43)));
+    }
+    EXPECT_NE(device->at(root).as<Inode>().modified, 42);
+    Rig rig(*device);
+    rig.start();
+    std::int64_t value = 0;
+    ASSERT_TRUE(rig.run(get_time(root, value)));
+    EXPECT_EQ(value, 42);
+}
+
+TEST(MountReplay, NeverGoesBackwards) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    {
+        Rig dies(*device);
+        dies.start();
+        ASSERT_TRUE(dies.run(set_time(root, 42)));
+        ASSERT_TRUE(dies.commit());
+    }
+    auto& block = device->at(root);
+    block.as<Inode>().modified = 99;
+    seal(block.bytes, 1'000'000);
+    Rig rig(*device);
+    rig.start();
+    std::int64_t value = 0;
+    ASSERT_TRUE(rig.run(get_time(root, value)));
+    EXPECT_EQ(value, 99);
+    ASSERT_TRUE(rig.run(set_time(root, 100)));
+    rig.stop();
+    EXPECT_GT(block.as<BlockHeader>().sequence, 1'000'000U);
+}
+
+TEST(MountReplay, ADeadNodesJournalBeforeItsLocks) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    MountOptions other;
+    other.self.node.value = 2;
+    other.self.incarnation.bytes[0] = std::byte{9};
+    {
+        Rig dies(*device, other);
+        dies.refused = {slot_lock(0)};
+        dies.start();
+        ASSERT_TRUE(dies.run(set_time(root, 42)));
+        ASSERT_TRUE(dies.commit());
+        Rig survivor(*device);
+        survivor.refused = {slot_lock(1)};
+        survivor.start();
+        ASSERT_TRUE(survivor.started);
+        survivor.log.clear();
+        survivor.tell(NodeDied{other.self});
+        EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
+        ASSERT_EQ(survivor.actions<ReleaseDead>().size(), 1U);
+        EXPECT_EQ(survivor.actions<ReleaseDead>()[0].node, other.self);
+        EXPECT_EQ(device->at(slot_map_number).as<SlotMap>().slots[1].state, SlotState::free);
+        for (const auto& request : survivor.actions<RequestLock>()) {
+            EXPECT_TRUE(request.recovery || request.name.type != LockType::slot);
+        }
+    }
+}
+
+TEST(MountLocks, GivesBackOnlyWhatIsInPlace) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.log.clear();
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    EXPECT_TRUE(rig.actions<ReleaseLock>().empty()) << "the minimum hold is not over";
+    rig.pass(base::Duration::milliseconds(6));
+    ASSERT_EQ(rig.actions<ReleaseLock>().size(), 1U);
+    EXPECT_EQ(rig.actions<ReleaseLock>()[0].keep, LockMode::none);
+    EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
+    EXPECT_TRUE(std::holds_alternative<ReleaseLock>(rig.log.back()));
+}
+
+TEST(MountLocks, KeepsASharedLockWhenAnotherNodeOnlyReads) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    EXPECT_TRUE(rig.mount().may_cache(root));
+    rig.pass(base::Duration::milliseconds(6));
+    rig.log.clear();
+    rig.tell(LockWanted{inode_lock(root), LockMode::shared});
+    ASSERT_EQ(rig.actions<ReleaseLock>().size(), 1U);
+    EXPECT_EQ(rig.actions<ReleaseLock>()[0].keep, LockMode::shared);
+    EXPECT_TRUE(rig.actions<InvalidateKernel>().empty());
+    rig.log.clear();
+    std::int64_t value = 0;
+    ASSERT_TRUE(rig.run(get_time(root, value)));
+    EXPECT_TRUE(rig.log.empty()) << "it is still cached";
+}
+
+TEST(MountLocks, TheKernelForgetsFirstAndAgainIfItReadMeanwhile) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    std::int64_t value = 0;
+    ASSERT_TRUE(rig.run(get_time(root, value)));
+    EXPECT_TRUE(rig.mount().may_cache(root));
+    rig.pass(base::Duration::milliseconds(6));
+    rig.answer_invalidations = false;
+    rig.log.clear();
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    ASSERT_EQ(rig.actions<InvalidateKernel>().size(), 1U);
+    EXPECT_FALSE(rig.mount().may_cache(root));
+    ASSERT_TRUE(rig.run(get_time(root, value))) << "served while the kernel forgets";
+    rig.mount().note_read_served(root);
+    rig.tell(KernelInvalidated{rig.actions<InvalidateKernel>()[0].ticket});
+    EXPECT_TRUE(rig.actions<ReleaseLock>().empty());
+    ASSERT_EQ(rig.actions<InvalidateKernel>().size(), 2U);
+    rig.tell(KernelInvalidated{rig.actions<InvalidateKernel>()[1].ticket});
+    EXPECT_EQ(rig.actions<ReleaseLock>().size(), 1U);
+}
+
+TEST(MountLocks, WaitsForPinsButTakesNoNewOnes) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    const auto pin = [root](View& view) -> base::Result<void> {
+        BASE_TRY(view.lock(inode_lock(root), LockMode::shared));
+        view.pin(inode_lock(root));
+        return {};
+    };
+    ASSERT_TRUE(rig.run(pin));
+    rig.pass(base::Duration::milliseconds(6));
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    std::optional<base::Result<void>> late;
+    rig.begin(pin, late);
+    EXPECT_FALSE(late) << "no new pin while another node waits";
+    EXPECT_TRUE(rig.actions<ReleaseLock>().empty() || rig.actions<ReleaseLock>().back().name != inode_lock(root));
+    Actions actions;
+    rig.mount().unpin(inode_lock(root), base::Instant{} + base::Duration::milliseconds(6), {}, actions);
+    ASSERT_GE(actions.size(), 2U);
+    EXPECT_TRUE(std::holds_alternative<ReleaseLock>(actions[0]));
+    EXPECT_TRUE(std::holds_alternative<RequestLock>(actions[1])) << "and asks for it anew";
+}
+
+TEST(MountLocks, AnInodeThatIsOpenHereIsFoundOpen) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    const LockName open{LockType::open, root};
+    ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+        BASE_TRY(view.lock({{inode_lock(root), LockMode::shared}, {open, LockMode::shared}}));
+        view.pin(open);
+        return {};
+    }));
+    const auto outcome = rig.run([&](View& view) { return view.lock(open, LockMode::exclusive); });
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code, std::make_error_code(std::errc::device_or_resource_busy));
+}
+
+TEST(MountErrors, AJournalThatCannotBeWrittenMakesItReadOnly) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.write_error = base::Error{std::make_error_code(std::errc::io_error), "the disk burns"};
+    EXPECT_FALSE(rig.commit());
+    ASSERT_EQ(rig.actions<BecomeReadOnly>().size(), 1U);
+    const auto refused = rig.run(set_time(root, 43));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, std::make_error_code(std::errc::read_only_file_system));
+    std::int64_t value = 0;
+    EXPECT_TRUE(rig.run(get_time(root, value)));
+    base::JsonWriter json;
+    rig.mount().describe(json, {});
+    EXPECT_NE(json.text().find("the disk burns"), std::string::npos);
+    // What it could not write is not given to another node.
+    rig.pass(base::Duration::seconds(1));
+    rig.log.clear();
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    EXPECT_TRUE(rig.actions<ReleaseLock>().empty());
+}
+
+TEST(MountErrors, ADamagedBlockFailsOnlyWhoNeedsIt) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    device->at(root).bytes[300] ^= std::byte{1};
+    Rig rig(*device);
+    rig.start();
+    std::int64_t value = 0;
+    const auto outcome = rig.run(get_time(root, value));
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code, make_error_code(Errc::corrupted));
+    EXPECT_NE(outcome.error().detail.find(std::to_string(root)), std::string::npos);
+}
+
+TEST(MountJournal, GoesRoundAndRound) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    Rig rig(*device);
+    rig.start();
+    for (std::int64_t i = 0; i < 3000; ++i) {
+        ASSERT_TRUE(rig.run(set_time(root, i)));
+        ASSERT_TRUE(rig.commit());
+    }
+    Rig next(*device);
+    next.start();
+    std::int64_t value = 0;
+    ASSERT_TRUE(next.run(get_time(root, value)));
+    EXPECT_EQ(value, 2999);
+}
+
+TEST(MountReadOnly, ChangesNothing) {
+    auto device = formatted_device();
+    MountOptions options;
+    options.read_only = true;
+    Rig rig(*device, options);
+    rig.start();
+    ASSERT_TRUE(rig.started);
+    EXPECT_TRUE(rig.actions<WriteBlocks>().empty());
+    const auto refused = rig.run(set_time(root_of(*device), 1));
+    EXPECT_EQ(refused.error().code, std::make_error_code(std::errc::read_only_file_system));
+    rig.stop();
+    EXPECT_TRUE(rig.stopped && rig.stopped->has_value());
+    EXPECT_TRUE(rig.actions<WriteBlocks>().empty());
+}
+
+}  // namespace
+}  // namespace clusterfs::test

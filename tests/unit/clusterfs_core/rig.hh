@@ -1,0 +1,72 @@
+// One mount whose wishes are fulfilled at once: device in memory, every lock granted unless the test says otherwise.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "clusterfs/core/format_filesystem.hh"
+#include "clusterfs/core/mount.hh"
+#include "clusterfs/core/whole_device.hh"
+
+namespace clusterfs::test {
+
+class MemoryDevice : public SynchronousDevice {
+  public:
+    explicit MemoryDevice(std::uint64_t blocks) : blocks_(blocks) {}
+    std::uint64_t block_count() const override { return blocks_.size(); }
+    base::Result<void> read(BlockNumber first, std::span<Block> into) override;
+    base::Result<void> write(BlockNumber first, std::span<const Block> from) override;
+    base::Result<void> flush() override { return {}; }
+    Block& at(BlockNumber number) { return blocks_.at(number); }
+
+  private:
+    std::vector<Block> blocks_;
+};
+
+// A freshly made filesystem with two slots.
+std::unique_ptr<MemoryDevice> formatted_device();
+
+class Rig {
+  public:
+    explicit Rig(MemoryDevice& device, MountOptions options = {});
+
+    void start();
+    base::Result<void> run(const Mount::Operation& operation);
+    // Calls that do not wait for the outcome.
+    void begin(const Mount::Operation& operation, std::optional<base::Result<void>>& outcome);
+    base::Result<void> commit();
+    void stop();
+    void tell(Event event);
+    void pass(base::Duration time);
+    Mount& mount() { return mount_; }
+
+    bool started = false;
+    std::optional<base::Result<void>> stopped;
+    std::vector<Action> log;      // every action, in order
+    std::set<LockName> refused;   // no_queue requests for these are refused
+    std::set<LockName> withheld;  // requests for these are not answered
+    bool answer_invalidations = true;
+    std::optional<base::Error> write_error;
+    template <typename T>
+    std::vector<T> actions() const {
+        std::vector<T> found;
+        for (const auto& action : log) {
+            if (const auto* one = std::get_if<T>(&action)) found.push_back(*one);
+        }
+        return found;
+    }
+
+  private:
+    void settle(Actions actions);
+    void perform(const Action& action);
+
+    MemoryDevice& device_;
+    Mount mount_;
+    base::Instant now_;
+    std::deque<Event> events_;
+};
+
+}  // namespace clusterfs::test
