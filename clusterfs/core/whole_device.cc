@@ -95,6 +95,12 @@ void WholeDevice::trim(std::size_t limit) {
     if (clean_.size() > limit) clean_.clear();
 }
 
+void WholeDevice::put(std::shared_ptr<Block> block) {
+    const auto number = block->as<BlockHeader>().number;
+    clean_.erase(number);
+    dirty_.insert_or_assign(number, std::move(block));
+}
+
 void WholeDevice::forget(BlockNumber number) {
     clean_.erase(number);
     dirty_.erase(number);

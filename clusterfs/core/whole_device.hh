@@ -45,6 +45,8 @@ class WholeDevice : public ViewSource {
     [[nodiscard]] base::Result<void> flush();
     // Forgets what was read and is unchanged, where that is more than `limit` blocks.
     void trim(std::size_t limit);
+    // Takes a block as changed, whatever it was before (fsck).
+    void put(std::shared_ptr<Block> block);
     // Forgets one block, changed or not: its place was written in another way.
     void forget(BlockNumber number);
 
