@@ -29,6 +29,7 @@ class MemoryDevice : public SynchronousDevice {
     }
     base::Result<void> flush() override { return {}; }
 
+    bool has(BlockNumber number) const { return content_.contains(number); }
     Block& at(BlockNumber number) { return content_[number]; }
     std::uint64_t writes() const { return writes_; }
 
