@@ -11,6 +11,7 @@
 namespace clusterfs {
 namespace {
 
+constexpr int exit_status_of_lost_locks = 32;
 constexpr auto grace_of_open_files = base::Duration::seconds(5);
 
 }  // namespace
@@ -91,6 +92,7 @@ void MountedFilesystem::on_kernel_let_go() {
     if (std::exchange(stopping_, true)) return;
     grace_.reset();
     session_->abort();
+    filesystem_.set_notifier(nullptr);  // nobody remembers anything any more
     driver_.stop();
 }
 
@@ -111,9 +113,13 @@ void MountedFilesystem::end(base::Result<void> outcome) {
 // with the process, and the device's other end certifies that.
 void MountedFilesystem::on_locks_lost(const base::Error& error) {
     base::log_error("{}: the locks are lost, the mount ends at once: {}", setup_.name, error.message());
+    if (session_ != nullptr) {
+        session_->unmount();
+    } else {
+        callbacks_.stopped(std::unexpected(error));
+    }
     base::close_log();
-    if (session_ != nullptr) session_->unmount();
-    ::_exit(1);
+    ::_exit(exit_status_of_lost_locks);
 }
 
 void MountedFilesystem::answer(const boost::json::object& request, base::ControlReply reply) {

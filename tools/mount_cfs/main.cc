@@ -14,6 +14,7 @@
 #include "base/io/paths.hh"
 #include "tools/mount_cfs/background.hh"
 #include "tools/mount_cfs/setup.hh"
+#include "tools/mount_cfs/unmount_helper.hh"
 
 namespace {
 
@@ -74,6 +75,9 @@ int serve(const Call& call, Caller caller) {
     events.mounted = [&] {
         mounted = true;
         if (background) start_log(call, true);
+        if (const auto noted = note_unmount_helper(call.source, call.mountpoint); !noted) {
+            base::log_info("umount will not wait: {}", noted.error().message());
+        }
         caller.tell_mounted();
         base::log_info("{} is mounted on {}", call.source, call.mountpoint);
     };
