@@ -90,6 +90,7 @@ TEST_F(FilesTest, ATruncationThatWasInterruptedShowsNoOldData) {
     auto step = a().get([&](View& view) { return resize(view, file, 10, false, 0); });
     ASSERT_TRUE(step) << step.error().message();
     EXPECT_EQ(attributes(b(), file).size, 10U);
+    EXPECT_EQ(cluster_.damage(), std::vector<std::string>());
     write(b(), file, 20'000'000, "new");
     const auto seen = content(a(), file);
     EXPECT_EQ(seen.size(), 20'000'003U);
@@ -128,6 +129,7 @@ TEST_F(FilesTest, AStagingOrphanOfADeadNodeIsDeleted) {
     for (const auto& name : plan->pins) a().unpin(name);
     auto orphans = b().get([&](View& view) { return list_orphans(view, 0, 0, 10); });
     ASSERT_EQ(orphans->size(), 1U);
+    EXPECT_EQ(cluster_.damage(), std::vector<std::string>());
     delete_all(b(), orphans->front());
     EXPECT_EQ(content(b(), file), std::string(3000, 'a'));
     EXPECT_EQ(free_blocks() + 1, free);

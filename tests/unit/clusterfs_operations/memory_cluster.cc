@@ -2,6 +2,7 @@
 
 #include "base/ensure.hh"
 #include "clusterfs/core/allocator.hh"
+#include "clusterfs/core/check/check_filesystem.hh"
 #include "clusterfs/core/error.hh"
 #include "clusterfs/core/format_filesystem.hh"
 #include "clusterfs/format/block_seal.hh"
@@ -40,6 +41,21 @@ bool MemoryCluster::take(MemoryNode& node, const LockName& name, LockMode mode) 
     }
     node.locks_[name] = mode;
     return true;
+}
+
+std::vector<std::string> MemoryCluster::damage() {
+    std::vector<std::string> found;
+    checking::CheckOptions options;
+    options.read_only = true;
+    options.now = now;
+    options.decide = [&](const checking::ProblemRow& row, const std::string& detail) {
+        if (row.severity != checking::Severity::note) found.push_back(std::string(row.message) + ": " + detail);
+        return false;
+    };
+    const auto report = checking::check_filesystem(device, options);
+    if (!report) found.push_back(report.error().message());
+    if (report && report->found > found.size()) found.push_back(std::to_string(report->found) + " problems");
+    return found;
 }
 
 const Superblock& MemoryNode::superblock() const { return cluster_.superblock; }

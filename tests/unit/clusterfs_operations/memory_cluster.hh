@@ -90,6 +90,8 @@ class MemoryCluster {
     InodeNumber root() const { return superblock.root_inode; }
     // Refused only where open locks are asked for exclusively and somebody has it pinned.
     bool take(MemoryNode& node, const LockName& name, LockMode mode);
+    // What fsck finds; deleted files that are still open are no damage.
+    std::vector<std::string> damage();
 };
 
 }  // namespace clusterfs::test

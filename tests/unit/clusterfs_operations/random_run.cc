@@ -433,6 +433,7 @@ void RandomRun::compare(int number) {
 
 void RandomRun::compare_all() {
     for (const auto& [number, inode] : model_.inodes) compare(number);
+    EXPECT_EQ(cluster_.damage(), std::vector<std::string>());
 }
 
 void RandomRun::remove_all() {
@@ -454,6 +455,7 @@ void RandomRun::remove_all() {
     // The root keeps its own xattrs.
     const auto root = cluster_[0].get([&](View& view) { return get_attributes(view, {cluster_.root(), 0}); });
     EXPECT_EQ(statistics_of(cluster_[0]).free + root->blocks, free_at_start_);
+    EXPECT_EQ(cluster_.damage(), std::vector<std::string>());
 }
 
 }  // namespace clusterfs::test
