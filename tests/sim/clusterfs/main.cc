@@ -8,6 +8,10 @@
 int main(int argc, char** argv) {
     const char* workload = std::getenv("SIM_CLUSTERFS_WORKLOAD");  // "bank" or "tree"; by seed otherwise
     return sim::run_seeds("sim_clusterfs", argc, argv, [&](std::uint64_t seed, bool trace) {
-        sim::World(seed, trace, workload != nullptr ? workload : "").run();
+        sim::WorldOptions options;
+        options.seed = seed;
+        options.trace = trace;
+        if (workload != nullptr) options.workload = workload;
+        sim::World(options).run();
     });
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <set>
 
+#include "clusterfs/core/check/check_filesystem.hh"
 #include "clusterfs/core/inode.hh"
 #include "clusterfs/core/operations/attributes.hh"
 #include "clusterfs/core/operations/names.hh"
@@ -145,7 +146,22 @@ class Tree : public Workload {
                 {});
             compare(look, answer, outcome);
         }
-        check_filesystem(device);
+        check_structure(device);
+    }
+
+    // fsck finds nothing, journals replayed.
+    void check_structure(Device& device) override {
+        std::string found;
+        checking::CheckOptions options;
+        options.read_only = true;
+        options.decide = [&](const checking::ProblemRow& row, const std::string& detail) {
+            if (row.severity == checking::Severity::note) return false;
+            found += "\n" + std::to_string(static_cast<int>(row.problem)) + " " + row.message + ": " + detail;
+            return false;
+        };
+        const auto report = checking::check_filesystem(device, options);
+        if (!report) throw Violation("fsck: " + report.error().message());
+        if (report->found != 0) throw Violation("fsck finds " + std::to_string(report->found) + " problems" + found);
     }
 
   private:
@@ -369,8 +385,6 @@ class Tree : public Workload {
         }
     }
 
-    void check_filesystem(Device& device);
-
     InodeNumber root_ = 0;
     std::array<InodeNumber, 2> markers_{};
     std::array<std::uint64_t, 2> last_change_{};
@@ -382,8 +396,6 @@ class Tree : public Workload {
     std::set<std::pair<InodeNumber, std::uint64_t>> uncertain_;
     std::optional<std::pair<InodeNumber, std::uint64_t>> gone_;
 };
-
-void Tree::check_filesystem(Device&) {}
 
 }  // namespace
 

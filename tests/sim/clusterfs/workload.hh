@@ -49,6 +49,8 @@ class Workload {
     virtual std::uint64_t marker(const Device& device, int node) const = 0;
     // That node died and its operations after `kept` have not happened.
     virtual void undo(int node, std::uint64_t kept) = 0;
+    // At any moment when nobody writes, mounted or dead: what a replay would make of the device is sound.
+    virtual void check_structure(Device&) {}
     // Nobody has it mounted: the device must say what the model says.
     virtual void check(Device& device) = 0;
 };

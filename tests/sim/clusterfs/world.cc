@@ -13,9 +13,13 @@ constexpr std::uint64_t device_blocks = 31744;
 constexpr int clients_per_node = 4;
 }  // namespace
 
-World::World(std::uint64_t seed, bool trace, const std::string& workload)
-    : random_(seed), trace_(trace), device_(device_blocks), locks_(scheduler_, random_.fork()) {
-    const bool bank = workload == "bank" || (workload.empty() && random_.one_in(3));
+World::World(const WorldOptions& options)
+    : how_(options),
+      random_(options.seed),
+      device_(device_blocks),
+      locks_(scheduler_, random_.fork()),
+      nodes_(options.one_node ? 1 : 2) {
+    const bool bank = how_.workload == "bank" || (how_.workload.empty() && random_.one_in(3));
     workload_ = bank ? make_bank() : make_tree();
     clusterfs::FormatOptions format;
     format.uuid = random_.uuid();
@@ -35,11 +39,33 @@ World::World(std::uint64_t seed, bool trace, const std::string& workload)
 World::~World() = default;
 
 void World::say(const std::string& what) {
-    if (trace_) std::printf("%12.6f %s\n", static_cast<double>(scheduler_.now().nanoseconds) / 1e9, what.c_str());
+    if (how_.trace) std::printf("%12.6f %s\n", static_cast<double>(scheduler_.now().nanoseconds) / 1e9, what.c_str());
+}
+
+// Work until it is done or the power fails, once; then whatever is there must be right.
+void World::run_one_node() {
+    writes_before_ = device_.writes();
+    boot(0);
+    while (last_operation_ < how_.operations || members_[0].busy_clients > 0) {
+        if (!step()) throw Violation("nothing is planned any more");
+    }
+    finish();
+    writes_of_work_ = device_.writes() - writes_before_;
+}
+
+bool World::step() {
+    if (how_.cut_after_writes != 0 && !cut_ && device_.writes() - writes_before_ >= how_.cut_after_writes) {
+        random_ = Random(how_.seed * 31 + how_.luck);
+        cut_ = true;
+        working_ = true;
+        power_loss();
+    }
+    return scheduler_.step();
 }
 
 void World::run() {
-    for (int index = 0; index < nodes; ++index) {
+    if (how_.one_node) return run_one_node();
+    for (int index = 0; index < nodes_; ++index) {
         scheduler_.after(random_.between(Duration{0}, Duration::milliseconds(50)), [this, index] { boot(index); });
     }
     faults_ = !random_.one_in(5);
@@ -112,7 +138,8 @@ void World::client(int index, std::uint64_t life) {
     scheduler_.after(random_.between(Duration::microseconds(10), Duration::milliseconds(4)), [this, index, life] {
         auto& member = members_[index];
         if (lives_[index] != life || !member.node || !member.started || member.stopping || !working_) return;
-        if (random_.one_in(25)) return one_commit(index, life);
+        if (how_.operations != 0 && last_operation_ >= how_.operations) return;
+        if (random_.one_in(nodes_ == 1 ? 3 : 25)) return one_commit(index, life);
         one_operation(index, life);
     });
 }
@@ -218,10 +245,11 @@ void World::crash(int index) {
 
 void World::power_loss() {
     say("power lost");
-    for (int index = 0; index < nodes; ++index) crash(index);
+    for (int index = 0; index < nodes_; ++index) crash(index);
     locks_.forget_everything();
     for (const auto dead : unrecovered_) fenced_.insert(dead);
     device_.power_lost(random_);
+    workload_->check_structure(device_);
 }
 
 void World::fault() {
@@ -229,7 +257,7 @@ void World::fault() {
     if (random_.one_in(4)) {
         power_loss();
     } else {
-        crash(static_cast<int>(random_.below(nodes)));
+        crash(static_cast<int>(random_.below(static_cast<std::uint64_t>(nodes_))));
     }
     scheduler_.after(random_.between(Duration::milliseconds(1), Duration::seconds(2)), [this] { fault(); });
 }
@@ -237,7 +265,7 @@ void World::fault() {
 void World::wait_for(const char* what, const std::function<bool()>& condition) {
     const auto limit = scheduler_.now() + Duration::seconds(200);
     while (!condition()) {
-        if (scheduler_.now() > limit || !scheduler_.step()) {
+        if (scheduler_.now() > limit || !step()) {
             throw Violation(std::string("it never came to this: ") + what + "\n" + describe());
         }
     }
@@ -249,7 +277,8 @@ void World::stopped(int index, const base::Result<void>& outcome) {
     if (!outcome) throw Violation("node " + std::to_string(index) + " stopped: " + outcome.error().message());
     member.started = false;
     const auto life = member.node->life();
-    scheduler_.after(Duration::milliseconds(10), [this, index, life] {
+    scheduler_.after(Duration::milliseconds(10), [this, index, life, number = lives_[index]] {
+        if (lives_[index] != number) return;
         locks_.leave(life);
         members_[index].node.reset();
     });
@@ -258,15 +287,18 @@ void World::stopped(int index, const base::Result<void>& outcome) {
 // No more faults: everybody comes back, everything that was begun ends, both unmount.
 void World::finish() {
     faults_ = false;
-    wait_for("both nodes mounted", [this] { return members_[0].started && members_[1].started; });
+    const bool cut_before = cut_;
+    wait_for("both nodes mounted", [this] { return members_[0].started && (nodes_ == 1 || members_[1].started); });
     working_ = false;
     wait_for("every operation ended",
              [this] { return members_[0].busy_clients + members_[1].busy_clients == 0 && unrecovered_.empty(); });
-    for (int index = 0; index < nodes; ++index) {
+    for (int index = 0; index < nodes_; ++index) {
+        if (!members_[index].node) continue;
         members_[index].stopping = true;
         members_[index].node->stop();
     }
     wait_for("both nodes unmounted", [this] { return !members_[0].node && !members_[1].node; });
+    if (cut_ != cut_before) return finish();
     workload_->check(device_);
 }
 

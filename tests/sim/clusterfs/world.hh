@@ -16,14 +16,26 @@
 
 namespace sim {
 
+struct WorldOptions {
+    std::uint64_t seed = 0;
+    bool trace = false;
+    std::string workload;                // "bank" or "tree"; by seed if empty
+    bool one_node = false;               // and no faults but the cut
+    std::uint64_t cut_after_writes = 0;  // power fails after so many device writes
+    std::uint64_t luck = 0;              // what of the unflushed survives the cut
+    std::uint64_t operations = 0;        // at most so many; 0: as time allows
+};
+
 class World {
   public:
-    World(std::uint64_t seed, bool trace, const std::string& workload);
+    explicit World(const WorldOptions& options);
     ~World();
     void run();
+    // Device writes up to the end of the work.
+    std::uint64_t writes_of_work() const { return writes_of_work_; }
 
   private:
-    static constexpr int nodes = 2;
+    static constexpr int most_nodes = 2;
     struct Member {
         std::unique_ptr<Node> node;
         bool started = false;
@@ -34,6 +46,8 @@ class World {
         std::set<int> dead_before;  // fenced when this life began
     };
 
+    void run_one_node();
+    bool step();
     void boot(int index);
     void started(int index);
     void stopped(int index, const base::Result<void>& outcome);
@@ -54,17 +68,21 @@ class World {
     std::string describe() const;
     void say(const std::string& what);
 
+    WorldOptions how_;
     Random random_;
-    bool trace_;
     Scheduler scheduler_;
     Device device_;
     LockServer locks_;
     std::unique_ptr<Workload> workload_;
-    std::array<Member, nodes> members_;
-    std::array<std::uint64_t, nodes> lives_{};
+    std::array<Member, most_nodes> members_;
+    std::array<std::uint64_t, most_nodes> lives_{};
     std::set<int> unrecovered_;  // crashed, what of it is there is not known yet
     std::set<int> fenced_;       // of those
     std::uint64_t last_operation_ = 0;
+    int nodes_;
+    std::uint64_t writes_of_work_ = 0;
+    std::uint64_t writes_before_ = 0;
+    bool cut_ = false;
     bool working_ = true;
     base::Instant last_progress_;
     bool faults_ = true;
