@@ -51,6 +51,11 @@ void Execution::start(base::Instant now, RunId& next_run, Actions& actions) {
     begin_device(now, next_run, actions);
 }
 
+void Execution::start_looking(base::Instant now, RunId& next_run, Actions& actions) {
+    only_looking_ = verifying_ = order_failed_ = true;
+    start(now, next_run, actions);
+}
+
 void Execution::run(AgentAction action, RunId& next_run, Actions& actions) {
     run_ = next_run++;
     running_ = action;
@@ -87,10 +92,9 @@ void Execution::next_device(base::Instant now, RunId& next_run, Actions& actions
 }
 
 void Execution::level_failed(base::Instant now, RunId& next_run, Actions& actions) {
-    actions.push_back(Note{"level " + std::to_string(level_ + 1) + " failed: " + detail_});
+    if (!only_looking_) actions.push_back(Note{"level " + std::to_string(level_ + 1) + " failed: " + detail_});
     device_ = 0;
-    verifying_ = false;
-    order_failed_ = false;
+    verifying_ = order_failed_ = only_looking_;
     if (++level_ < levels_.size()) return begin_device(now, next_run, actions);
     state_ = State::failed;
 }
@@ -120,7 +124,7 @@ void Execution::on_ordered(Verdict verdict, base::Instant now, RunId& next_run, 
 void Execution::on_status(Verdict verdict, base::Instant now, RunId& next_run, Actions& actions) {
     const auto wanted = order_ == PowerOrder::off ? Verdict::power_off : Verdict::power_on;
     if (verdict == wanted) {
-        detail_ = device() + (order_ == PowerOrder::off ? " off" : " on");
+        detail_ = device() + (only_looking_ ? " was off already" : order_ == PowerOrder::off ? " off" : " on");
         return next_device(now, next_run, actions);
     }
     if (order_failed_ || now + verify_interval_ > verify_until_) return level_failed(now, next_run, actions);
@@ -137,6 +141,7 @@ void Execution::on_time(base::Instant now, RunId& next_run, Actions& actions) {
 void Execution::check_invariants() const {
     base::ensure(state_ != State::running || run_.has_value() != poll_at_.has_value(),
                  "a running execution waits for its agent or for its next poll");
+    base::ensure(!only_looking_ || (verifying_ && !poll_at_), "looking must not order or wait");
     base::ensure(state_ != State::succeeded || verifying_, "success without a status query");
 }
 

@@ -23,6 +23,8 @@ class Execution {
     void hold_orders_until(base::Instant when) { orders_from_ = when; }
     // Starts the first agent. `next_run` numbers the runs.
     void start(base::Instant now, RunId& next_run, Actions& actions);
+    // Instead of start(): gives no orders, only looks once whether a level is off already.
+    void start_looking(base::Instant now, RunId& next_run, Actions& actions);
     // True when the run was this execution's.
     bool on_agent(const AgentFinished& finished, base::Instant now, RunId& next_run, Actions& actions);
     void on_time(base::Instant now, RunId& next_run, Actions& actions);
@@ -58,6 +60,7 @@ class Execution {
     State state_ = State::running;
     std::size_t level_ = 0;
     std::size_t device_ = 0;
+    bool only_looking_ = false;
     bool verifying_ = false;     // the second pass over the level's devices
     bool order_failed_ = false;  // a device of this level refused: one status query decides, no waiting
     base::Instant verify_until_;

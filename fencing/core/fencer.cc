@@ -36,7 +36,7 @@ void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
     }
 }
 
-void Fencer::on(const FenceRequested& event, base::Instant, Actions& actions) {
+void Fencer::on(const FenceRequested& event, base::Instant now, Actions& actions) {
     if (event.victim.node == settings_.self) {
         actions.push_back(Note{"refused: " + event.asker + " asked to fence this very node"});
         return;
@@ -45,6 +45,8 @@ void Fencer::on(const FenceRequested& event, base::Instant, Actions& actions) {
     auto& clients = wanted_[event.victim];
     const bool first = clients.empty();
     clients[event.client] = {event.reason, event.asker};
+    lives_.mention(event.victim);
+    if (first) look_first(event.victim.node, now, actions);
     if (first && is_member(settings_.self)) {
         actions.push_back(Multicast{Request{{event.victim, event.reason, event.asker}}});
     }
@@ -74,6 +76,7 @@ void Fencer::on(const QuorumChanged& event, base::Instant, Actions& actions) {
 }
 
 void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions) {
+    if (looked_at(event, now, actions)) return;
     hold_orders(now);
     for (auto& [victim, running] : running_) {
         if (!running.execution.on_agent(event, now, next_run_, actions)) continue;
@@ -85,6 +88,34 @@ void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions)
 void Fencer::on(const TimePassed&, base::Instant now, Actions& actions) {
     hold_orders(now);
     for (auto& [victim, running] : running_) running.execution.on_time(now, next_run_, actions);
+}
+
+// A machine that is off already need not be shot, nor waited for: asked when a program of ours wants it dead, and again
+// when it leaves the group. The group itself may be deaf at that time, until Corosync has noticed the death.
+void Fencer::look_first(base::NodeId victim, base::Instant now, Actions& actions) {
+    const auto wish = wanted_.lower_bound({victim, {}});
+    if (wish == wanted_.end() || wish->first.node != victim) return;
+    if (looking_.contains(victim) || !has_devices(victim)) return;
+    Running running{Execution(victim, PowerOrder::off, settings_, now)};
+    running.seen = running.requested = now;
+    running.asker = wish->second.begin()->second.asker;
+    running.reason = wish->second.begin()->second.reason;
+    running.lives = lives_.open_lives(victim);
+    auto& placed = looking_.emplace(victim, std::move(running)).first->second;
+    placed.execution.start_looking(now, next_run_, actions);
+}
+
+bool Fencer::looked_at(const AgentFinished& event, base::Instant now, Actions& actions) {
+    for (auto& [victim, running] : looking_) {
+        if (!running.execution.on_agent(event, now, next_run_, actions)) continue;
+        if (running.execution.state() == Execution::State::running) return true;
+        const auto node = looking_.extract(victim);
+        if (node.mapped().execution.state() == Execution::State::succeeded) {
+            tell_end(node.key(), node.mapped(), event.wall, now, actions);
+        }
+        return true;
+    }
+    return false;
 }
 
 // An attempt with several devices may go on after a split: each of its orders keeps to the slots.
@@ -139,8 +170,8 @@ void Fencer::launch(base::NodeId victim, Running running, base::Instant now, Act
     placed.execution.start(now, next_run_, actions);
 }
 
-void Fencer::begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions) {
-    Running running{Execution(victim, PowerOrder::off, settings_, now)};
+// For the history.
+void Fencer::describe_request(base::NodeId victim, const Operation& operation, Running& running) const {
     running.attempt = operation.attempts;
     running.seen = operation.since;
     if (const auto absence = absent_.find(victim); absence != absent_.end()) {
@@ -149,6 +180,11 @@ void Fencer::begin_attempt(base::NodeId victim, const Operation& operation, base
     running.requested = operation.since;
     running.asker = operation.asker;
     running.reason = operation.reason;
+}
+
+void Fencer::begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions) {
+    Running running{Execution(victim, PowerOrder::off, settings_, now)};
+    describe_request(victim, operation, running);
     actions.push_back(Note{"fencing " + name_of(victim) + ", attempt " + std::to_string(operation.attempts + 1) + ": " +
                            operation.reason + " (" + operation.asker + ")"});
     launch(victim, std::move(running), now, actions);
@@ -163,10 +199,19 @@ void Fencer::conclude(base::NodeId victim, base::WallTime wall, base::Instant no
     const bool succeeded = running.execution.state() == Execution::State::succeeded;
     if (running.question) actions.push_back(AnswerOperator{*running.question, succeeded, running.execution.detail()});
     if (running.execution.order() == PowerOrder::on) return;
-    HistoryEntry entry{.victim = victim, .executor = settings_.self, .finished = wall};
+    // An operator's failed order is told to the operator; it is no attempt of a pending fence.
+    if (running.question && !succeeded) return;
+    if (succeeded && !running.question) settle_nil_requests(victim, true, actions);
+    tell_end(victim, running, wall, now, actions);
+}
+
+void Fencer::tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,
+                      Actions& actions) {
     const auto wall_of = [&](base::Instant then) {
-        return base::WallTime{(wall.nanoseconds - (now - then).nanoseconds)};
+        return base::WallTime{wall.nanoseconds - (now - then).nanoseconds};
     };
+    const bool succeeded = running.execution.state() == Execution::State::succeeded;
+    HistoryEntry entry{.victim = victim, .executor = settings_.self, .finished = wall};
     entry.seen = wall_of(running.seen);
     entry.requested = wall_of(running.requested);
     entry.started = wall_of(running.execution.started());
@@ -177,12 +222,7 @@ void Fencer::conclude(base::NodeId victim, base::WallTime wall, base::Instant no
     entry.reason = running.reason;
     entry.detail = running.execution.detail();
     // Verified is verified: known here at once, though the message may have to wait until Corosync notices the death.
-    if (succeeded) {
-        if (!running.question) settle_nil_requests(victim, true, actions);
-        apply_dead(entry, actions);
-    }
-    // An operator's failed order is told to the operator; it is no attempt of a pending fence.
-    if (running.question && !succeeded) return;
+    if (succeeded) apply_dead(entry, actions);
     if (is_member(settings_.self)) {
         actions.push_back(Multicast{Finished{entry}});
     } else {

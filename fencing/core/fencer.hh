@@ -122,7 +122,12 @@ class Fencer {
     // Attempts.
     void begin_attempt(base::NodeId victim, const Operation& operation, base::Instant now, Actions& actions);
     void launch(base::NodeId victim, Running running, base::Instant now, Actions& actions);
+    void look_first(base::NodeId victim, base::Instant now, Actions& actions);
+    bool looked_at(const AgentFinished& event, base::Instant now, Actions& actions);
     void hold_orders(base::Instant now);
+    void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
+    void tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,
+                  Actions& actions);
     void conclude(base::NodeId victim, base::WallTime wall, base::Instant now, Actions& actions);
     void attempt_ended(base::NodeId executor, const HistoryEntry& entry, base::Instant now);
 
@@ -153,7 +158,8 @@ class Fencer {
     std::map<base::NodeId, Absence> absent_;                             // nodes that were in the group and are not
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;
-    std::set<base::Uuid> corrected_;  // lives of our own node that we have already declared over in this group
+    std::map<base::NodeId, Running> looking_;  // status queries before anybody is shot
+    std::set<base::Uuid> corrected_;           // lives of our own node that we have already declared over in this group
     RunId next_run_ = 1;
     bool own_death_reported_ = false;
 };

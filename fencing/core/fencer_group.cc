@@ -14,6 +14,7 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     for (const auto& gone : view.left) left.insert(gone.member.node);
     std::ranges::set_difference(members_, present, std::inserter(left, left.end()));
     for (const auto node : left) member_left(node, now);
+    for (const auto node : left) look_first(node, now, actions);
     members_ = std::move(present);
     std::erase_if(absent_, [&](const auto& each) { return members_.contains(each.first); });
     // Whoever went without a word may have been the one to tell the facts: then everybody tells them.

@@ -187,6 +187,7 @@ void Fencer::check_invariants() const {
         running.execution.check_invariants();
         base::ensure(running.execution.state() == Execution::State::running, "an execution that ended is kept");
     }
+    for (const auto& [victim, running] : looking_) running.execution.check_invariants();
     for (const auto& life : lives_.known()) base::ensure(!lives_.is_dead(life), "a life both open and over");
 }
 
