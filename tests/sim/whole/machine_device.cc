@@ -1,0 +1,158 @@
+// The resource, its disk and its link.
+#include <cstring>
+
+#include "tests/sim/common/run_seeds.hh"
+#include "tests/sim/whole/machine.hh"
+#include "tests/sim/whole/world.hh"
+
+namespace sim_whole {
+
+using namespace blockrep;
+
+namespace {
+constexpr std::uint64_t block = clusterfs::block_size;
+}
+
+void Machine::step(Event event) {
+    if (!powered()) return;
+    Actions actions;
+    resource_->step(std::move(event), world_.scheduler().now(), actions);
+    if (world_.random().one_in(16)) resource_->check_invariants();
+    arm_resource();
+    for (auto& action : actions) {
+        if (powered()) perform(action);
+    }
+}
+
+void Machine::command(CommandKind kind) { step(CommandGiven{3, kind}); }
+
+void Machine::arm_resource() {
+    const auto deadline = resource_->next_deadline();
+    if (!deadline || (resource_armed_ && *resource_armed_ <= *deadline)) return;
+    resource_armed_ = deadline;
+    later(*deadline - world_.scheduler().now(), [this] {
+        resource_armed_.reset();
+        step(TimePassed{});
+    });
+}
+
+void Machine::perform(Action& action) {
+    if (auto* sent = std::get_if<SendFrame>(&action)) {
+        if (connection_ != 0) world_.other(index_).frame_arrived(connection_, sent->frame, sent->payload);
+    } else if (std::holds_alternative<OpenLink>(action)) {
+        wants_link_ = true;
+        later(base::Duration::milliseconds(20), [this] { world_.try_connect(); });
+    } else if (std::holds_alternative<CloseLink>(action)) {
+        wants_link_ = false;
+        world_.break_connection(std::exchange(connection_, 0));
+    } else if (auto* fence = std::get_if<RequestFence>(&action)) {
+        world_.request_fence(index_, fence->victim, "blockrep");
+    } else if (auto* withdraw = std::get_if<WithdrawFence>(&action)) {
+        world_.withdraw_fence(index_, withdraw->victim, "blockrep");
+    } else if (auto* read = std::get_if<CompleteRead>(&action)) {
+        complete(read->client, std::move(read->data));
+    } else if (auto* done = std::get_if<CompleteRequest>(&action)) {
+        complete(done->client,
+                 done->outcome ? base::Result<Payload>(Payload{}) : std::unexpected(done->outcome.error()));
+    } else if (auto* command = std::get_if<CompleteCommand>(&action)) {
+        if (command->command == 3) promoted(command->outcome);
+    } else if (auto* report = std::get_if<Report>(&action)) {
+        world_.say(report->text);
+    } else {
+        perform_disk(action);
+    }
+}
+
+void Machine::perform_disk(Action& action) {
+    if (auto* read = std::get_if<ReadLocal>(&action)) {
+        later(some(20, 800), [this, ask = *read] { step(LocalReadDone{ask.ticket, disk_.read(ask.range)}); });
+    } else if (auto* write = std::get_if<WriteLocal>(&action)) {
+        later(some(20, 1500), [this, request = disk_.begin_write(*write), ticket = write->ticket] {
+            disk_.data().end_write(request);
+            step(LocalWriteDone{ticket, {}});
+        });
+    } else if (auto* flush = std::get_if<FlushLocal>(&action)) {
+        later(some(50, 3000), [this, finished = disk_.data().begin_flush(), ticket = flush->ticket] {
+            disk_.data().end_flush(finished);
+            step(LocalFlushDone{ticket, {}});
+        });
+    } else if (auto* metadata = std::get_if<WriteMetadata>(&action)) {
+        later(some(50, 2000), [this, request = disk_.begin_metadata(*metadata), ticket = metadata->ticket] {
+            disk_.end_metadata(request);
+            step(LocalWriteDone{ticket, {}});
+        });
+    }
+}
+
+void Machine::promoted(const base::Result<void>& outcome) {
+    if (resource_->role() != Role::Primary) {
+        return later(base::Duration::milliseconds(200), [this] { command(CommandKind::promote); });
+    }
+    if (outcome && !lockspace_) {
+        start_lockspace();
+        start_mount();
+    }
+}
+
+void Machine::ask_device(Event event, DeviceDone done) {
+    device_requests_.emplace(next_ticket_++, std::move(done));
+    step(std::move(event));
+}
+
+void Machine::complete(Ticket client, base::Result<Payload> result) {
+    auto node = device_requests_.extract(client);
+    if (node.empty()) throw sim::Violation("an answer to a request that was not asked");
+    // Never from inside the call.
+    later({}, [done = std::move(node.mapped()), result = std::move(result)] { done(result); });
+}
+
+void Machine::read_blocks(const clusterfs::ReadBlocks& action) {
+    const Range range{action.first * block, action.count * block};
+    ask_device(ReadRequested{next_ticket_, range, {}}, [this, action](const base::Result<Payload>& data) {
+        if (!data) throw sim::Violation("a read failed: " + data.error().message());
+        std::vector<std::shared_ptr<clusterfs::Block>> blocks;
+        for (std::uint32_t i = 0; i < action.count; ++i) {
+            blocks.push_back(std::make_shared<clusterfs::Block>());
+            if (!data->is_zeros()) std::memcpy(blocks.back()->bytes.data(), data->data + i * block, block);
+        }
+        happened(clusterfs::BlocksRead{action.ticket, std::move(blocks)});
+    });
+}
+
+// In pieces that the device takes; all of them are under way at once.
+void Machine::write_blocks(const clusterfs::WriteBlocks& action) {
+    const auto bytes = std::make_shared<std::vector<std::byte>>(action.blocks.size() * block);
+    for (std::size_t i = 0; i < action.blocks.size(); ++i) {
+        std::memcpy(bytes->data() + i * block, action.blocks[i]->bytes.data(), block);
+    }
+    const auto pieces = std::make_shared<std::size_t>((bytes->size() + max_data_length - 1) / max_data_length);
+    for (std::uint64_t at = 0; at < bytes->size(); at += max_data_length) {
+        const auto length = std::min<std::uint64_t>(max_data_length, bytes->size() - at);
+        ask_device(
+            WriteRequested{
+                next_ticket_, {action.first * block + at, length}, {bytes, bytes->data() + at, length}, action.stable},
+            [this, pieces, ticket = action.ticket](const base::Result<Payload>& result) {
+                if (!result) throw sim::Violation("a write failed: " + result.error().message());
+                if (--*pieces == 0) happened(clusterfs::BlocksWritten{ticket, {}});
+            });
+    }
+}
+
+void Machine::link_opened(std::uint64_t connection) {
+    connection_ = connection;
+    step(LinkOpened{});
+}
+
+void Machine::link_closed() {
+    connection_ = 0;
+    step(LinkClosed{"connection reset"});
+    if (wants_link_) later(base::Duration::milliseconds(50), [this] { world_.try_connect(); });
+}
+
+void Machine::frame_arrived(std::uint64_t connection, const Frame& frame, const Payload& payload) {
+    later(base::Duration::microseconds(150), [this, connection, frame, payload] {
+        if (connection == connection_) step(FrameReceived{frame, payload});
+    });
+}
+
+}  // namespace sim_whole

@@ -1,0 +1,308 @@
+#include "tests/sim/whole/world.hh"
+
+#include <cstdio>
+
+#include "clusterfs/core/format_filesystem.hh"
+#include "tests/sim/common/run_seeds.hh"
+
+namespace sim_whole {
+
+using base::Duration;
+
+namespace {
+constexpr std::uint64_t device_blocks = 31744;
+constexpr int clients_per_node = 3;
+}  // namespace
+
+World::World(std::uint64_t seed, bool trace)
+    : random_(seed),
+      trace_(trace),
+      group_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
+      network_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }) {
+    options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
+    options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));
+    for (std::uint32_t i = 0; i < 2; ++i) machines_[i] = std::make_unique<Machine>(*this, i, device_blocks);
+    prepare();
+}
+
+void World::say(const std::string& what) {
+    if (trace_) std::printf("%12.6f %s\n", static_cast<double>(scheduler_.now().nanoseconds) / 1e9, what.c_str());
+}
+
+// mkfs on one replica, and the same bytes on the other.
+void World::prepare() {
+    auto& device = machine(0).disk().data();
+    workload_ = sim::make_bank();
+    clusterfs::FormatOptions format;
+    format.uuid = random_.uuid();
+    format.directory_hash_seed = random_.next();
+    format.slots = 2;
+    format.journal_blocks = 1024;
+    format.now = {1'600'000'000'000'000'000};
+    const auto made = clusterfs::format_filesystem(device, format);
+    if (!made) throw sim::Violation("mkfs: " + made.error().message());
+    workload_->prepare(device);
+    for (std::uint64_t number = 0; number < device_blocks; ++number) {
+        const auto block = device.current(number);
+        if (!machine(1).disk().data().write(number, std::span(&block, 1))) throw sim::Violation("the copy failed");
+    }
+}
+
+bool World::reach(base::NodeId a, base::NodeId b) const {
+    const auto on = [&](base::NodeId id) { return machines_[id.value - 1] && machines_[id.value - 1]->powered(); };
+    return on(a) && on(b) && (a == b || cluster_works_);
+}
+
+void World::run() {
+    for (auto& each : machines_) each->boot();
+    watch_quorum();
+    scheduler_.run_until(base::Instant{} + Duration::milliseconds(90));
+    machine(0).command(blockrep::CommandKind::clear_bitmap);
+    wait_for("both nodes mounted", [this] { return machine(0).mounted() && machine(1).mounted(); });
+    const auto faults = random_.between(0, 6);
+    for (std::int64_t i = 0; i < faults; ++i) {
+        scheduler_.run_until(scheduler_.now() + random_.between(Duration::milliseconds(5), Duration::seconds(3)));
+        fault();
+    }
+    scheduler_.run_until(scheduler_.now() + random_.between(Duration::milliseconds(50), Duration::seconds(1)));
+    finish();
+}
+
+// ---- clients
+// ---------------------------------------------------------------------------------------------------------
+void World::mounted(std::uint32_t index) {
+    say(std::string("mounted on ") + (index == 0 ? "a" : "b"));
+    auto& member = members_[index];
+    for (const auto dead : member.dead_before) recovered(dead, index);
+    recovered(index, index);
+    for (int i = 0; i < clients_per_node; ++i) client(index, member.life);
+}
+
+void World::recovered(std::uint32_t index, std::uint32_t by) {
+    if (unrecovered_.erase(index) == 0) return;
+    const auto kept = workload_->marker(machine(by).disk().data(), static_cast<int>(index));
+    say("node " + std::to_string(index) + " recovered up to operation " + std::to_string(kept));
+    if (kept < members_[index].committed_up_to) {
+        throw sim::Violation("operation " + std::to_string(members_[index].committed_up_to) + " of node " +
+                             std::to_string(index) + " was promised to be durable, but only " + std::to_string(kept) +
+                             " is there");
+    }
+    workload_->undo(static_cast<int>(index), kept);
+}
+
+void World::client(std::uint32_t index, std::uint64_t life) {
+    scheduler_.after(random_.between(Duration::microseconds(10), Duration::milliseconds(8)), [this, index, life] {
+        if (members_[index].life != life || !machine(index).mounted() || !working_) return;
+        if (random_.one_in(20)) return one_commit(index, life);
+        one_operation(index, life);
+    });
+}
+
+void World::one_operation(std::uint32_t index, std::uint64_t life) {
+    const auto operation = std::make_shared<sim::ClientOperation>(workload_->next(static_cast<int>(index), random_));
+    ++members_[index].busy;
+    machine(index).run(operation->run, [this, index, life, operation](const base::Result<void>& outcome) {
+        --members_[index].busy;
+        operation->done(outcome);
+        client(index, life);
+    });
+}
+
+void World::one_commit(std::uint32_t index, std::uint64_t life) {
+    const auto up_to = workload_->last_change(static_cast<int>(index));
+    ++members_[index].busy;
+    machine(index).commit([this, index, life, up_to](const base::Result<void>& outcome) {
+        auto& member = members_[index];
+        --member.busy;
+        if (!outcome) throw sim::Violation("commit: " + outcome.error().message());
+        member.committed_up_to = std::max(member.committed_up_to, up_to);
+        client(index, life);
+    });
+}
+
+// ---- faults
+// ----------------------------------------------------------------------------------------------------------
+void World::fault() {
+    const auto which = static_cast<std::uint32_t>(random_.below(2));
+    switch (random_.below(6)) {
+        case 0:
+            return cut_replication();
+        case 1:
+            return cut_cluster();
+        case 2:
+            return network_.reset_some(50);
+        case 3:
+            say("both lose power");
+            power_off(0);
+            return power_off(1);
+        default:
+            return power_off(which);
+    }
+}
+
+void World::power_off(std::uint32_t index) {
+    if (!machine(index).powered()) return;
+    const auto connection = machine(index).connection();
+    machine(index).lose_power();
+    auto& member = members_[index];
+    ++member.life;
+    member.busy = 0;
+    unrecovered_.insert(index);
+    for (std::uint32_t i = 0; i < 2; ++i) members_[i].dead_before = unrecovered_;
+    break_connection(connection);
+    group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
+    power_on_later(index);
+}
+
+void World::power_on_later(std::uint32_t index) {
+    scheduler_.after(random_.between(Duration::milliseconds(500), Duration::seconds(8)), [this, index] {
+        if (machine(index).powered()) return;
+        // Who starts cut off waits for the others (wait_for_all).
+        if (!cluster_works_) return power_on_later(index);
+        // A new life proves the old one dead.
+        announce_dead(machine(index).life());
+        machine(index).boot();
+        group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
+    });
+}
+
+// A ring with both nodes stands some time after they reach each other.
+void World::watch_quorum() {
+    const bool together = machine(0).powered() && machine(1).powered() && cluster_works_;
+    if (!together) together_since_ = scheduler_.now();
+    if (scheduler_.now() - together_since_ > Duration::milliseconds(1100)) {
+        for (auto& each : machines_) {
+            if (!each->quorate()) each->become_quorate();
+        }
+    }
+    scheduler_.after(Duration::milliseconds(100), [this] { watch_quorum(); });
+}
+
+void World::announce_dead(const base::NodeIncarnation& dead) {
+    if (dead.incarnation.is_nil() || !dead_.insert(dead).second) return;
+    for (auto& each : machines_) {
+        auto* target = each.get();
+        scheduler_.after(random_.between(Duration::milliseconds(1), Duration::milliseconds(50)),
+                         [target, dead] { target->fenced(dead); });
+    }
+}
+
+void World::cut_replication() {
+    say("replication link cut");
+    link_works_ = false;
+    break_connection(machine(0).connection() != 0 ? machine(0).connection() : machine(1).connection());
+    const auto lasts = random_.one_in(2) ? random_.between(Duration::milliseconds(1), Duration::milliseconds(800))
+                                         : random_.between(Duration::seconds(1), Duration::seconds(6));
+    scheduler_.after(lasts, [this] {
+        say("replication link heals");
+        link_works_ = true;
+        try_connect();
+    });
+}
+
+void World::cut_cluster() {
+    if (!cluster_works_) return;
+    say("cluster network cut");
+    cluster_works_ = false;
+    network_.reset_some(100);
+    group_.topology_changed(Duration::milliseconds(500), Duration::milliseconds(1500));
+    scheduler_.after(random_.between(Duration::milliseconds(50), Duration::seconds(5)), [this] {
+        say("cluster network heals");
+        cluster_works_ = true;
+        group_.topology_changed(Duration::milliseconds(100), Duration::milliseconds(800));
+    });
+}
+
+// ---- the replication link
+// ----------------------------------------------------------------------------------------------
+void World::try_connect() {
+    auto& a = machine(0);
+    auto& b = machine(1);
+    if (!link_works_ || !a.wants_link() || !b.wants_link() || a.connection() != 0 || b.connection() != 0) return;
+    const auto connection = next_connection_++;
+    a.link_opened(connection);
+    if (a.connection() == connection && b.powered()) b.link_opened(connection);
+}
+
+void World::break_connection(std::uint64_t connection) {
+    if (connection == 0) return;
+    for (auto& each : machines_) {
+        auto* target = each.get();
+        if (target->connection() != connection) continue;
+        scheduler_.after(random_.between(Duration{}, Duration::seconds(2)), [target, connection] {
+            if (target->connection() == connection) target->link_closed();
+        });
+    }
+}
+
+// ---- fencing
+// ---------------------------------------------------------------------------------------------------------
+void World::request_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who) {
+    say(std::string("node ") + (asker == 0 ? "a" : "b") + ": " + who + " asks for the fence of node " +
+        std::to_string(victim.node.value));
+    askers_[victim].insert({asker, who});
+    if (dead_.contains(victim)) {
+        scheduler_.after(Duration::milliseconds(1), [this, asker, victim] { machine(asker).fenced(victim); });
+        return;
+    }
+    const auto handicap = victim.node.value == 1 ? Duration::seconds(2) : Duration{};
+    const auto takes = random_.between(Duration::milliseconds(100), Duration::milliseconds(1500));
+    scheduler_.after(takes + handicap, [this, asker, victim, asked_by = machine(asker).life()] {
+        if (askers_[victim].empty() || dead_.contains(victim)) return;
+        if (!machine(asker).powered() || machine(asker).life() != asked_by) return;
+        askers_.erase(victim);
+        const auto index = victim.node.value - 1;
+        if (machine(index).powered() && (victim.incarnation.is_nil() || machine(index).life() == victim)) {
+            say("fencing node " + std::to_string(victim.node.value));
+            announce_dead(machine(index).life());
+            power_off(index);
+        }
+        announce_dead(victim);
+        if (victim.incarnation.is_nil()) machine(asker).fenced(victim);
+    });
+}
+
+void World::withdraw_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who) {
+    askers_[victim].erase({asker, who});
+}
+
+// ---- the end
+// -----------------------------------------------------------------------------------------------------------
+void World::wait_for(const char* what, const std::function<bool()>& condition) {
+    const auto limit = scheduler_.now() + Duration::seconds(120);
+    while (!condition()) {
+        if (scheduler_.now() > limit || !scheduler_.step()) {
+            throw sim::Violation(std::string("it never came to this: ") + what + "\na " + machine(0).describe() +
+                                 "\nb " + machine(1).describe());
+        }
+    }
+}
+
+void World::unmounted(std::uint32_t index) { gone_.insert(index); }
+
+void World::finish() {
+    faults_ = false;
+    // What was cut heals, and who was asked to be shot is: then nothing happens any more.
+    scheduler_.run_until(scheduler_.now() + Duration::seconds(12));
+    wait_for("both nodes mounted, all recovered",
+             [this] { return machine(0).mounted() && machine(1).mounted() && unrecovered_.empty(); });
+    working_ = false;
+    wait_for("every operation ended", [this] { return members_[0].busy + members_[1].busy == 0; });
+    for (auto& each : machines_) each->unmount();
+    wait_for("both nodes unmounted", [this] { return gone_.size() == 2; });
+    wait_for("both replicas in sync", [this] {
+        for (auto& each : machines_) {
+            if (!each->powered() || each->resource().disk() != blockrep::DiskState::UpToDate) return false;
+            if (each->resource().replication() != blockrep::ReplicationState::Established) return false;
+        }
+        return true;
+    });
+    for (std::uint64_t number = 0; number < device_blocks; ++number) {
+        const auto a = machine(0).disk().data().current(number);
+        const auto b = machine(1).disk().data().current(number);
+        if (a.bytes != b.bytes) throw sim::Violation("replicas differ in block " + std::to_string(number));
+    }
+    for (auto& each : machines_) workload_->check(each->disk().data());
+}
+
+}  // namespace sim_whole

@@ -1,0 +1,82 @@
+// Two machines, what is between them, what happens to them, and who checks.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "tests/sim/clusterfs/workload.hh"
+#include "tests/sim/whole/machine.hh"
+
+namespace sim_whole {
+
+class World {
+  public:
+    World(std::uint64_t seed, bool trace);
+    void run();
+
+    sim::Random& random() { return random_; }
+    sim::Scheduler& scheduler() { return scheduler_; }
+    sim_dlm::Group& group() { return group_; }
+    sim_dlm::Network& network() { return network_; }
+    Machine& other(std::uint32_t index) { return *machines_[1 - index]; }
+    const clusterfs::MountOptions& mount_options() const { return options_; }
+    const std::set<base::NodeIncarnation>& known_dead() const { return dead_; }
+    void say(const std::string& what);
+
+    void mounted(std::uint32_t index);
+    void unmounted(std::uint32_t index);
+    // `by`: whose disk tells what is there.
+    void recovered(std::uint32_t index, std::uint32_t by);
+
+    void try_connect();
+    void break_connection(std::uint64_t connection);
+    void request_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who);
+    void withdraw_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who);
+
+  private:
+    struct Member {
+        std::uint64_t committed_up_to = 0;
+        std::size_t busy = 0;
+        std::uint64_t life = 0;
+        std::set<std::uint32_t> dead_before;
+    };
+    void prepare();
+    bool reach(base::NodeId a, base::NodeId b) const;
+    void client(std::uint32_t index, std::uint64_t life);
+    void one_operation(std::uint32_t index, std::uint64_t life);
+    void one_commit(std::uint32_t index, std::uint64_t life);
+    void fault();
+    void power_off(std::uint32_t index);
+    void power_on_later(std::uint32_t index);
+    void announce_dead(const base::NodeIncarnation& dead);
+    void cut_cluster();
+    void watch_quorum();
+    void cut_replication();
+    void finish();
+    void wait_for(const char* what, const std::function<bool()>& condition);
+    Machine& machine(std::uint32_t index) { return *machines_[index]; }
+
+    sim::Random random_;
+    bool trace_;
+    sim::Scheduler scheduler_;
+    sim_dlm::Group group_;
+    sim_dlm::Network network_;
+    clusterfs::MountOptions options_;
+    std::unique_ptr<sim::Workload> workload_;
+    std::array<std::unique_ptr<Machine>, 2> machines_;
+    std::array<Member, 2> members_;
+    std::set<std::uint32_t> unrecovered_;
+    std::set<base::NodeIncarnation> dead_;
+    std::map<base::NodeIncarnation, std::set<std::pair<std::uint32_t, std::string>>> askers_;
+    std::uint64_t next_connection_ = 1;
+    bool link_works_ = true;
+    bool cluster_works_ = true;
+    base::Instant together_since_;
+    bool working_ = true;
+    bool faults_ = true;
+    std::set<std::uint32_t> gone_;  // unmounted at the end
+};
+
+}  // namespace sim_whole
