@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/io/clock.hh"
 
@@ -18,9 +19,14 @@ void MountDriver::with_mount(Call call) {
     {
         const std::lock_guard lock(mutex_);
         const auto now = base::monotonic_now();
+        const auto wall = base::wall_now();
         Actions actions;
-        call(mount_, now, base::wall_now(), actions);
-        sort_out(std::move(actions), batch);
+        call(mount_, now, wall, actions);
+        // A lock that was granted at once lets the operation go on at once.
+        while (!actions.empty()) {
+            auto answers = sort_out(std::exchange(actions, {}), batch);
+            for (auto& answer : answers) mount_.step(std::move(answer), now, wall, actions);
+        }
         batch.finished.swap(finished_);
         arm_timer(now);
     }
@@ -96,11 +102,25 @@ void MountDriver::happened(Event event) {
         [&](Mount& mount, auto now, auto wall, Actions& actions) { mount.step(std::move(event), now, wall, actions); });
 }
 
+void MountDriver::ask_for_lock(const RequestLock& request, std::vector<Event>& answers) {
+    switch (locks_.try_request(request.name, request.mode, request.no_queue, request.recovery)) {
+        case LockService::Answer::granted:
+            answers.emplace_back(LockGranted{request.name, request.mode});
+            break;
+        case LockService::Answer::refused:
+            answers.emplace_back(LockRefused{request.name});
+            break;
+        case LockService::Answer::later:
+            break;
+    }
+}
+
 // Lock actions take effect in their order, so they are queued while the mutex is held; the rest is done without it.
-void MountDriver::sort_out(Actions actions, Batch& batch) {
+std::vector<Event> MountDriver::sort_out(Actions actions, Batch& batch) {
+    std::vector<Event> answers;
     for (auto& action : actions) {
         if (const auto* request = std::get_if<RequestLock>(&action)) {
-            locks_.request(request->name, request->mode, request->no_queue, request->recovery);
+            ask_for_lock(*request, answers);
         } else if (const auto* release = std::get_if<ReleaseLock>(&action)) {
             locks_.release(release->name, release->keep);
         } else if (const auto* dead = std::get_if<ReleaseDead>(&action)) {
@@ -109,6 +129,7 @@ void MountDriver::sort_out(Actions actions, Batch& batch) {
             batch.device_work.push_back(std::move(action));
         }
     }
+    return answers;
 }
 
 void MountDriver::perform(Batch batch) {

@@ -67,7 +67,8 @@ class MountDriver {
     void with_mount(Call call);
     void happened(Event event);
     Mount::Completion deferred(Mount::Completion done);
-    void sort_out(Actions actions, Batch& batch);
+    std::vector<Event> sort_out(Actions actions, Batch& batch);
+    void ask_for_lock(const RequestLock& request, std::vector<Event>& answers);
     void perform(Batch batch);
     void read_blocks(const ReadBlocks& action);
     void write_blocks(const WriteBlocks& action);
