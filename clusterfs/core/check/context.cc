@@ -7,7 +7,9 @@ bool tell(const CheckOptions& options, CheckReport& report, Problem problem, con
     const bool is_note = row.severity == Severity::note;
     ++(is_note ? report.notes : report.found);
     const bool wanted = options.decide && options.decide(row, detail);
-    const bool repair = wanted && !options.read_only && row.severity != Severity::hopeless;
+    // What seems to be nobody's may be part of what was not to be repaired.
+    const bool in_doubt = problem == Problem::free_marked_used && report.left() > 1;
+    const bool repair = wanted && !options.read_only && !in_doubt && row.severity != Severity::hopeless;
     if (repair && !is_note) ++report.repaired;
     return repair;
 }
