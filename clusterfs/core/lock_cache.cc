@@ -1,6 +1,7 @@
 #include "clusterfs/core/lock_cache.hh"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ensure.hh"
 
@@ -133,6 +134,7 @@ void LockCache::finish_open_lock(const LockName& name, base::Instant now, Action
 
 void LockCache::on_granted(const LockName& name, LockMode mode, base::Instant now, Actions& actions) {
     auto& lock = locks_[name];
+    if (mode <= lock.mode) return;  // the echo of giving a part back
     if (lock.mode == LockMode::none) lock.tenure = next_tenure_++;
     lock.mode = mode;
     lock.requested = LockMode::none;
@@ -329,6 +331,12 @@ bool LockCache::give_all_back(base::Instant now, Actions& actions) {
         lock->other = LockMode::exclusive;
         lock->waited = LockMode::none;
         lock->pins = 0;
+        // There is no kernel any more that could be told.
+        lock->kernel_may_cache = false;
+        if (lock->phase == Phase::revoking) {
+            invalidations_.erase(std::exchange(lock->invalidation, 0));
+            lock->phase = Phase::parked;
+        }
         advance(name, now, actions);
     }
     return locks_.empty();

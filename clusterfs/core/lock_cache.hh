@@ -80,7 +80,8 @@ class LockCache {
 
     // Gives back what nobody uses while more than `limit` locks are held.
     void shed(std::size_t limit, base::Instant now, Actions& actions);
-    // Unmount: asks for everything back. True when nothing is held or requested any more.
+    // Unmount, the kernel is gone and nobody's pins count: gives everything back. True when nothing is held or
+    // requested any more.
     bool give_all_back(base::Instant now, Actions& actions);
 
     std::size_t size() const { return locks_.size(); }
