@@ -1,0 +1,257 @@
+// Single decisions of Fencer, each in a few lines; whole groups are in tests/sim/fencing.
+#include "fencing/core/fencer.hh"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace fencing {
+namespace {
+
+using base::Duration;
+
+base::Uuid uuid(int n) {
+    base::Uuid out;
+    out.bytes[15] = static_cast<std::byte>(n);
+    return out;
+}
+const base::NodeIncarnation life_a{{1}, uuid(1)};
+const base::NodeIncarnation life_b{{2}, uuid(2)};
+
+Settings pair() {
+    Settings settings;
+    settings.self = {1};
+    settings.nodes[{1}] = {"a", Duration::seconds(2), {{"bmc-a"}}};
+    settings.nodes[{2}] = {"b", {}, {{"bmc-b"}}};
+    return settings;
+}
+
+// Node a; what it multicasts comes back to it at once, as CPG does, unless it is deaf.
+class FencerTest : public ::testing::Test {
+  protected:
+    void step(const Event& event) {
+        Actions actions;
+        fencer_.step(event, now_, actions);
+        fencer_.check_invariants();
+        std::vector<Message> echo;
+        for (auto& action : actions) {
+            if (auto* sent = std::get_if<Multicast>(&action)) echo.push_back(sent->message);
+            actions_.push_back(std::move(action));
+        }
+        for (const auto& message : echo) {
+            if (!deaf_) step(MessageDelivered{{{1}, 10}, message});
+        }
+    }
+    void view(std::vector<std::uint32_t> members, std::vector<std::uint32_t> joined, std::vector<std::uint32_t> left) {
+        base::GroupView view;
+        for (const auto node : members) view.members.push_back({{node}, node * 10});
+        for (const auto node : joined) view.joined.push_back({{node}, node * 10});
+        for (const auto node : left) view.left.push_back({{{node}, node * 10}, base::LeaveReason::node_down});
+        step(ViewChanged{view});
+    }
+    void both_are_members() {
+        step(QuorumChanged{true});
+        view({1, 2}, {1, 2}, {});
+        step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {}, {}}});
+    }
+    void ask_for_b() { step(FenceRequested{"1", life_b, "link lost", "blockrepd on a"}); }
+    void let_pass(Duration time) {
+        const auto end = now_ + time;
+        for (auto next = fencer_.next_deadline(); next && *next <= end; next = fencer_.next_deadline()) {
+            now_ = std::max(*next, now_ + Duration{1});
+            step(TimePassed{});
+        }
+        now_ = end;
+    }
+    // The oldest run that has not been answered.
+    std::optional<RunAgent> running() {
+        for (const auto& action : actions_) {
+            if (const auto* run = std::get_if<RunAgent>(&action); run && run->run > answered_) return *run;
+        }
+        return std::nullopt;
+    }
+    void agent_ends(int code, AgentExit exit = AgentExit::exited) {
+        const auto run = running();
+        ASSERT_TRUE(run);
+        answered_ = run->run;
+        step(AgentFinished{run->run, exit, code, "", {}});
+    }
+    int count_reports(const base::NodeIncarnation& life) const {
+        int count = 0;
+        for (const auto& action : actions_) {
+            const auto* report = std::get_if<ReportFenced>(&action);
+            count += report != nullptr && report->dead == life ? 1 : 0;
+        }
+        return count;
+    }
+    bool has_ordered_off() const {
+        return std::ranges::any_of(actions_, [](const auto& action) {
+            const auto* run = std::get_if<RunAgent>(&action);
+            return run != nullptr && run->action == AgentAction::off;
+        });
+    }
+
+    base::Instant now_;
+    Fencer fencer_{pair(), life_a.incarnation, {}};
+    Actions actions_;
+    RunId answered_ = 0;
+    bool deaf_ = false;
+};
+
+TEST_F(FencerTest, ALivingNodeIsShotVerifiedAndReportedOnce) {
+    both_are_members();
+    ask_for_b();
+    EXPECT_EQ(running()->action, AgentAction::status) << "looks first";
+    agent_ends(0);
+    let_pass(Duration::seconds(1));
+    ASSERT_TRUE(has_ordered_off());
+    agent_ends(0);
+    EXPECT_EQ(count_reports(life_b), 0) << "an order is no proof";
+    agent_ends(2);
+    EXPECT_EQ(count_reports(life_b), 1);
+    ASSERT_EQ(fencer_.history().entries().size(), 1U);
+    EXPECT_EQ(fencer_.history().entries()[0].asker, "blockrepd on a");
+    ask_for_b();
+    EXPECT_EQ(count_reports(life_b), 1);
+}
+
+TEST_F(FencerTest, WhoIsOffAlreadyIsDeadAlsoWhileTheGroupIsDeaf) {
+    both_are_members();
+    deaf_ = true;
+    ask_for_b();
+    agent_ends(2);
+    EXPECT_EQ(count_reports(life_b), 1);
+    EXPECT_FALSE(has_ordered_off());
+}
+
+TEST_F(FencerTest, NobodyIsShotWithoutQuorum) {
+    both_are_members();
+    step(QuorumChanged{false});
+    ask_for_b();
+    agent_ends(1);
+    let_pass(Duration::seconds(60));
+    EXPECT_FALSE(has_ordered_off());
+    step(QuorumChanged{true});
+    EXPECT_TRUE(has_ordered_off());
+}
+
+TEST_F(FencerTest, TheDelayPassesFirst) {
+    // b's view: a is shot 2 s after it was asked for.
+    auto settings = pair();
+    settings.self = {2};
+    Fencer b(settings, life_b.incarnation, {});
+    Actions actions;
+    b.step(QuorumChanged{true}, now_, actions);
+    base::GroupView view;
+    view.members = view.joined = {{{1}, 10}, {{2}, 20}};
+    b.step(ViewChanged{view}, now_, actions);
+    for (const auto& hello : {life_a, life_b}) {
+        b.step(MessageDelivered{{hello.node, 1}, Hello{hello.incarnation, {}, {}, {}}}, now_, actions);
+    }
+    b.step(MessageDelivered{{{2}, 20}, Request{{life_a, "why", "who"}}}, now_, actions);
+    EXPECT_EQ(b.next_deadline(), now_ + Duration::seconds(2));
+}
+
+TEST_F(FencerTest, AWithdrawalBeforeTheClaimCancels) {
+    both_are_members();
+    step(QuorumChanged{false});
+    ask_for_b();
+    agent_ends(0);
+    step(FenceWithdrawn{"1", life_b});
+    step(QuorumChanged{true});
+    let_pass(Duration::seconds(60));
+    EXPECT_FALSE(has_ordered_off());
+}
+
+TEST_F(FencerTest, ARequestEndsWithItsProgramButNotWithAnother) {
+    both_are_members();
+    step(QuorumChanged{false});
+    ask_for_b();
+    step(FenceRequested{"2", life_b, "locks", "mount.cfs on a"});
+    agent_ends(0);
+    step(ClientGone{"1"});
+    step(QuorumChanged{true});
+    EXPECT_TRUE(has_ordered_off());
+}
+
+TEST_F(FencerTest, AFailureIsTriedAgainLaterAndLater) {
+    both_are_members();
+    ask_for_b();
+    agent_ends(1);
+    for (const int seconds : {1, 2, 4, 8, 16, 30, 30}) {
+        agent_ends(1, AgentExit::timed_out);
+        agent_ends(1, AgentExit::timed_out);
+        EXPECT_FALSE(running()) << "waits";
+        let_pass(Duration::milliseconds(seconds * 1000 - 1));
+        EXPECT_FALSE(running()) << seconds;
+        let_pass(Duration::milliseconds(1));
+        EXPECT_TRUE(running()) << seconds;
+    }
+    EXPECT_EQ(count_reports(life_b), 0);
+}
+
+TEST_F(FencerTest, ALaterLifeProvesTheEarlierDead) {
+    both_are_members();
+    view({1}, {}, {2});
+    view({1, 2}, {2}, {});
+    step(MessageDelivered{{{2}, 21}, Hello{uuid(3), {life_b.incarnation}, {}, {}}});
+    EXPECT_EQ(count_reports(life_b), 1);
+    EXPECT_EQ(fencer_.current_life({2}), uuid(3));
+}
+
+TEST_F(FencerTest, ALifeThatIsOverIsNotListenedTo) {
+    both_are_members();
+    ask_for_b();
+    agent_ends(2);
+    step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {}, {}}});
+    EXPECT_FALSE(fencer_.current_life({2}));
+}
+
+TEST_F(FencerTest, TheHistoryOnDiskKnowsTheDead) {
+    HistoryEntry entry{.victim = {2}, .executor = {1}, .finished = {5}};
+    entry.outcome = Outcome::fenced;
+    entry.dead = {life_b.incarnation};
+    Fencer again(pair(), uuid(9), {entry});
+    EXPECT_TRUE(again.lives().is_dead(life_b));
+}
+
+TEST_F(FencerTest, APersonConfirmsOnlyWhoIsAway) {
+    both_are_members();
+    step(OperatorConfirmed{1, {2}, "operator root on a", {}});
+    EXPECT_EQ(count_reports(life_b), 0);
+    view({1}, {}, {2});
+    step(OperatorConfirmed{2, {2}, "operator root on a", {}});
+    EXPECT_EQ(count_reports(life_b), 1);
+    EXPECT_EQ(fencer_.history().entries().back().outcome, Outcome::confirmed);
+}
+
+TEST_F(FencerTest, ANodeDoesNotShootItself) {
+    both_are_members();
+    step(FenceRequested{"1", life_a, "mistake", "blockrepd on a"});
+    step(PowerOrdered{1, {1}, PowerOrder::off, "operator"});
+    let_pass(Duration::seconds(60));
+    EXPECT_FALSE(running());
+}
+
+TEST_F(FencerTest, OwnDeathIsReportedOnce) {
+    both_are_members();
+    step(MessageDelivered{{{2}, 20}, Facts{{life_a}, {}}});
+    step(TimePassed{});
+    int count = 0;
+    for (const auto& action : actions_) count += std::holds_alternative<ReportOwnDeath>(action) ? 1 : 0;
+    EXPECT_EQ(count, 1);
+    EXPECT_EQ(count_reports(life_a), 1);
+}
+
+TEST_F(FencerTest, ADaemonThatHangsIsOverlooked) {
+    step(QuorumChanged{true});
+    view({1, 2}, {1, 2}, {});
+    ask_for_b();
+    agent_ends(0);
+    EXPECT_FALSE(has_ordered_off()) << "b has not spoken";
+    let_pass(Duration::seconds(4));
+    EXPECT_TRUE(has_ordered_off());
+}
+
+}  // namespace
+}  // namespace fencing
