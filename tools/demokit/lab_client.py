@@ -71,6 +71,11 @@ class LabClient:
         """The file on this machine that is the node's backing disk."""
         return os.path.join(self.directory, node, 'disk.img')
 
+    def log(self, node, daemon):
+        """What a daemon of the node has logged so far."""
+        with open(os.path.join(self.directory, node, 'log', f'{daemon}.log'), errors='replace') as file:
+            return file.read()
+
 
 def boot_seconds():
     """The clock that this machine and all nodes share."""
