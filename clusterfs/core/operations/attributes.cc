@@ -7,6 +7,8 @@ namespace clusterfs::operations {
 namespace {
 
 constexpr auto relative_interval = base::Duration::seconds(24 * 60 * 60);
+// Two nodes, one that writes a file and one that reads it all the time, must not hand the lock over for every read.
+constexpr auto access_quantum = base::Duration::seconds(60);
 
 void set_owner(Inode& inode, const AttributeChange& change) {
     if (change.uid) inode.uid = *change.uid;
@@ -18,6 +20,13 @@ void set_times(const View& view, Inode& inode, const AttributeChange& change) {
     if (change.modified) inode.modified = change.modified->nanoseconds;
     if (change.set_access_now) inode.accessed = view.now().nanoseconds;
     if (change.set_modification_now) inode.modified = view.now().nanoseconds;
+}
+
+// Whether an access time that is due is written: it is where that costs no lock, at the first access, and else only
+// when the old one is of some age.
+bool worth_a_lock(const View& view, const Inode& inode) {
+    if (view.source().held(inode_lock(inode.header.number)) == LockMode::exclusive) return true;
+    return inode.accessed <= inode.born || view.now().nanoseconds - inode.accessed >= access_quantum.nanoseconds;
 }
 
 }  // namespace
@@ -54,7 +63,7 @@ bool access_time_due(const Attributes& attributes, AccessTimePolicy policy, base
 base::Result<void> note_access(View& view, InodeReference reference, AccessTimePolicy policy) {
     BASE_ASSIGN(const auto* seen, lock_and_read(view, reference, LockMode::shared));
     const bool due = (seen->flags & inode_no_atime) == 0 && access_time_due(attributes_of(*seen), policy, view.now());
-    if (!due || view.source().read_only()) return {};
+    if (!due || view.source().read_only() || !worth_a_lock(view, *seen)) return {};
     BASE_ASSIGN(auto* inode, lock_and_modify(view, reference));
     inode->accessed = view.now().nanoseconds;
     return {};

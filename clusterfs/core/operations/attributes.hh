@@ -54,7 +54,8 @@ enum class AccessTimePolicy { never, relative, strict };
 
 // Whether a read now has to be noted; looks only at what is cached.
 bool access_time_due(const Attributes& attributes, AccessTimePolicy policy, base::WallTime now);
-// Sets the access time if it is due. A read does not wait for this: run it after the reply.
+// Sets the access time if it is due, and, where that takes the exclusive lock away from another node, not more often
+// than once a minute. A read does not wait for this: run it after the reply.
 base::Result<void> note_access(View& view, InodeReference inode, AccessTimePolicy policy);
 
 }  // namespace clusterfs::operations

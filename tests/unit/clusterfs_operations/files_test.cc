@@ -168,6 +168,12 @@ TEST_F(FilesTest, TimesFollowTheRules) {
     EXPECT_EQ(written.changed, cluster_.now);
     EXPECT_TRUE(access_time_due(written, AccessTimePolicy::relative, cluster_.now));
     EXPECT_FALSE(access_time_due(written, AccessTimePolicy::never, cluster_.now));
+    // The other node has the lock and the last access is a second ago: not worth taking it.
+    ASSERT_TRUE(a().run([&](View& view) { return note_access(view, file, AccessTimePolicy::relative); }));
+    EXPECT_EQ(attributes(a(), file).accessed, read.accessed);
+    cluster_.now.nanoseconds += 60'000'000'000;
+    ASSERT_TRUE(a().run([&](View& view) { return note_access(view, file, AccessTimePolicy::relative); }));
+    EXPECT_EQ(attributes(b(), file).accessed, cluster_.now);
 }
 
 TEST_F(FilesTest, SizesAreLimited) {
