@@ -58,7 +58,8 @@ void Mount::State::claimed(base::Result<ClaimedSlot> claim) {
     callbacks.ours = [this](BlockNumber number) { return cache.contains(number); };
     callbacks.recovered = [this](std::uint32_t recovered) { orphans.clean(recovered); };
     callbacks.failed = [this](const base::Error& error) { failure = error; };
-    recovery.emplace(io, sb(), std::move(callbacks));
+    const auto own_slot = options.read_only ? std::nullopt : std::optional(claim->slot);
+    recovery.emplace(io, sb(), own_slot, std::move(callbacks));
     io.actions().push_back(Started{});
     if (!options.read_only) {
         slot = claim->slot;

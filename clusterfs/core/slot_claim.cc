@@ -8,6 +8,8 @@
 namespace clusterfs {
 namespace {
 
+constexpr int most_attempts = 20;
+
 std::string hexadecimal(std::uint64_t bits) {
     std::string text;
     for (int shift = 60; shift >= 0; shift -= 4) text.push_back("0123456789abcdef"[bits >> shift & 15]);
@@ -110,6 +112,8 @@ void SlotClaim::replay(std::uint32_t slot) {
 void SlotClaim::choose() {
     if (options_.read_only) return write_map();
     if (owned_.empty()) {
+        // The lock of a slot that was given up just now may still be on its way back.
+        if (++attempts_ < most_attempts) return try_slot(0);
         return finish(base::failure(Errc::no_free_slot, std::to_string(superblock_.slot_count) + " slots"));
     }
     for (const auto& [slot, state] : owned_) {

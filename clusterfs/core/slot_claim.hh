@@ -59,6 +59,7 @@ class SlotClaim : public std::enable_shared_from_this<SlotClaim> {
     std::shared_ptr<Block> map_;
     std::map<std::uint32_t, JournalState> owned_;  // slots whose locks we have, and their journals, clean
     ClaimedSlot claimed_;
+    int attempts_ = 0;
 };
 
 // Seals and writes the map; `done` when it is stable. S0 must be held.

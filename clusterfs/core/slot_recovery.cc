@@ -31,15 +31,18 @@ void SlotRecovery::read_map(base::NodeIncarnation node) {
 }
 
 void SlotRecovery::recover_slots(base::NodeIncarnation node, std::shared_ptr<Block> map, std::uint32_t slot) {
-    const auto is_dead_nodes = [&](const SlotEntry& entry) {
-        return entry.state == SlotState::mounted && entry.node == node.node.value &&
+    const auto is_dead_nodes = [&](std::uint32_t i) {
+        const auto& entry = map->as<SlotMap>().slots[i];
+        return i != own_slot_ && entry.state == SlotState::mounted && entry.node == node.node.value &&
                entry.incarnation == node.incarnation.bytes;
     };
-    while (slot < superblock_.slot_count && !is_dead_nodes(map->as<SlotMap>().slots[slot])) ++slot;
+    while (slot < superblock_.slot_count && !is_dead_nodes(slot)) ++slot;
     if (slot == superblock_.slot_count) return finish(node, std::move(map));
-    io_.request_lock(slot_lock(slot), LockMode::exclusive, false, [this, node, map, slot](bool granted) {
+    // Nobody else replays while we have S0. Whoever has the slot's lock now is another mount of the same life of the
+    // node, which replayed the journal when it took the slot.
+    io_.request_lock(slot_lock(slot), LockMode::exclusive, true, [this, node, map, slot](bool granted) {
         if (granted) return got_slot(node, map, slot);
-        give_up({std::make_error_code(std::errc::io_error), "the lock of a dead node's slot was refused"});
+        recover_slots(node, map, slot + 1);
     });
 }
 

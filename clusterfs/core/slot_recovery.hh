@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 
 #include "clusterfs/core/slot_claim.hh"
 
@@ -16,8 +17,9 @@ class SlotRecovery {
         std::function<void(std::uint32_t slot)> recovered;  // its orphans can be deleted now
         std::function<void(const base::Error&)> failed;     // its locks stay withheld
     };
-    SlotRecovery(MountIo& io, const Superblock& superblock, Callbacks callbacks)
-        : io_(io), superblock_(superblock), callbacks_(std::move(callbacks)) {}
+    // `own_slot`: none for a read-only mount.
+    SlotRecovery(MountIo& io, const Superblock& superblock, std::optional<std::uint32_t> own_slot, Callbacks callbacks)
+        : io_(io), superblock_(superblock), own_slot_(own_slot), callbacks_(std::move(callbacks)) {}
     SlotRecovery(const SlotRecovery&) = delete;
     SlotRecovery& operator=(const SlotRecovery&) = delete;
 
@@ -40,6 +42,7 @@ class SlotRecovery {
 
     MountIo& io_;
     const Superblock& superblock_;
+    std::optional<std::uint32_t> own_slot_;
     Callbacks callbacks_;
     std::deque<base::NodeIncarnation> queue_;
     bool busy_ = false;

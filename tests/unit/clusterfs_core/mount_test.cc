@@ -211,6 +211,7 @@ TEST(MountReplay, ADeadNodesJournalBeforeItsLocks) {
         survivor.refused = {slot_lock(1)};
         survivor.start();
         ASSERT_TRUE(survivor.started);
+        survivor.refused.clear();
         survivor.log.clear();
         survivor.tell(NodeDied{other.self});
         EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
@@ -221,6 +222,31 @@ TEST(MountReplay, ADeadNodesJournalBeforeItsLocks) {
             EXPECT_TRUE(request.recovery || request.name.type != LockType::slot);
         }
     }
+}
+
+// mount.cfs was killed and started again on a machine that stays up: both mounts are of the same life of the node.
+TEST(MountReplay, TheDeathOfAnEarlierMountOfTheSameLifeTouchesNobody) {
+    auto device = formatted_device();
+    const auto root = root_of(*device);
+    MountOptions options;
+    options.self.node.value = 2;
+    options.self.incarnation.bytes[0] = std::byte{9};
+    Rig again(*device, options);
+    again.start();
+    ASSERT_TRUE(again.run(set_time(root, 42)));
+    again.log.clear();
+    again.tell(NodeDied{options.self});
+    EXPECT_EQ(again.actions<ReleaseDead>().size(), 1U);
+    for (const auto& request : again.actions<RequestLock>()) EXPECT_NE(request.name.type, LockType::slot);
+    Rig peer(*device);
+    peer.refused = {slot_lock(0)};
+    peer.start();
+    ASSERT_TRUE(peer.started);
+    peer.log.clear();
+    peer.tell(NodeDied{options.self});
+    EXPECT_EQ(peer.actions<ReleaseDead>().size(), 1U);
+    EXPECT_EQ(device->at(slot_map_number).as<SlotMap>().slots[0].state, SlotState::mounted);
+    ASSERT_TRUE(again.commit());
 }
 
 TEST(MountLocks, GivesBackOnlyWhatIsInPlace) {
