@@ -83,7 +83,6 @@ base::Result<std::unique_ptr<AttachClient>> AttachClient::open(base::EventLoop& 
 }
 
 // ---- connecting
-// --------------------------------------------------------------------------------------------------------
 base::Result<base::FileDescriptor> AttachClient::connect(base::Duration limit) {
     BASE_ASSIGN(auto socket, base::connect_unix(options_.socket));
     set_time_limit(socket.get(), limit);
@@ -169,22 +168,21 @@ std::string AttachClient::waiting_because() const {
 }
 
 // ---- requests
-// ----------------------------------------------------------------------------------------------------------
 void AttachClient::read(std::uint64_t offset, base::MutableByteView into, Completion done) {
-    begin({{0, attach::Operation::read, 0, offset, into.size(), 0}, std::move(done), into, {}, false});
+    begin({{0, attach::Operation::read, 0, offset, into.size(), 0}, std::move(done), into, {}});
 }
 
 void AttachClient::write(std::uint64_t offset, base::ByteView from, base::Durability durability, Completion done) {
     const std::uint32_t flags = durability == base::Durability::stable ? attach::flag_stable : 0;
-    begin({{0, attach::Operation::write, flags, offset, from.size(), 0}, std::move(done), {}, from, false});
+    begin({{0, attach::Operation::write, flags, offset, from.size(), 0}, std::move(done), {}, from});
 }
 
 void AttachClient::flush(Completion done) {
-    begin({{0, attach::Operation::flush, 0, 0, 0, 0}, std::move(done), {}, {}, false});
+    begin({{0, attach::Operation::flush, 0, 0, 0, 0}, std::move(done), {}, {}});
 }
 
 void AttachClient::discard(std::uint64_t offset, std::uint64_t length, Completion done) {
-    begin({{0, attach::Operation::discard, 0, offset, length, 0}, std::move(done), {}, {}, false});
+    begin({{0, attach::Operation::discard, 0, offset, length, 0}, std::move(done), {}, {}});
 }
 
 void AttachClient::begin(Pending pending) {
@@ -195,6 +193,7 @@ void AttachClient::begin(Pending pending) {
         loop_.post([done = std::move(pending.done), refused, where] { done(base::errno_failure(refused, where)); });
         return;
     }
+    pending.placed = place(pending);  // copies: not under the lock
     const std::scoped_lock lock(mutex_);
     waiting_.push_back(std::move(pending));
     start_waiting();
@@ -220,16 +219,18 @@ bool AttachClient::place(Pending& pending) {
     return true;
 }
 
-// In the order of arrival: a request that finds no room holds up those behind it.
+// Who has its place starts. Among those without, nobody overtakes the first.
 void AttachClient::start_waiting() {
-    while (!waiting_.empty() && pending_.size() < attach::most_in_flight) {
-        if (!place(waiting_.front())) {
-            base::ensure(!pending_.empty() || waiting_.front().request.length <= pool_->length(), "a request fits");
-            return;
+    bool room = true;
+    for (auto i = waiting_.begin(); i != waiting_.end() && pending_.size() < attach::most_in_flight;) {
+        if (!i->placed) i->placed = room = room && place(*i);
+        if (!i->placed) {
+            ++i;
+            continue;
         }
         const auto id = next_id_++;
-        auto& started = pending_[id] = std::move(waiting_.front());
-        waiting_.pop_front();
+        auto& started = pending_[id] = std::move(*i);
+        i = waiting_.erase(i);
         started.request.id = id;
         transmit(started);
     }
@@ -269,7 +270,6 @@ void AttachClient::arm_writer() {
 }
 
 // ---- answers
-// -----------------------------------------------------------------------------------------------------------
 void AttachClient::on_readable() {
     const auto space = std::span(input_).subspan(filled_);
     const auto got = ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
@@ -285,37 +285,44 @@ void AttachClient::on_readable() {
 }
 
 void AttachClient::on_replies(base::ByteView replies) {
-    std::vector<std::pair<Completion, std::uint32_t>> answers;
-    answers.reserve(replies.size() / sizeof(attach::Reply));
+    std::vector<Answered> answered;
+    answered.reserve(replies.size() / sizeof(attach::Reply));
     {
         const std::scoped_lock lock(mutex_);
         for (; !replies.empty(); replies = replies.subspan(sizeof(attach::Reply))) {
             const auto reply = attach::load_struct<attach::Reply>(replies);
             const auto found = pending_.find(reply.id);
             if (found == pending_.end()) continue;
-            auto& pending = found->second;
-            const auto& request = pending.request;
-            if (pending.in_pool) {
-                if (reply.status == 0 && !pending.copy_to.empty()) {
-                    std::ranges::copy(pool_->at(request.pool_offset, request.length), pending.copy_to.begin());
-                }
-                pool_->give_back(request.pool_offset, request.length);
-            }
-            answers.emplace_back(std::move(pending.done), reply.status);
+            answered.push_back({std::move(found->second), reply.status});
             pending_.erase(found);
         }
+    }
+    for (const auto& each : answered) take_from_pool(each);
+    {
+        const std::scoped_lock lock(mutex_);
         start_waiting();
         if (!writer_armed_) send_output();
     }
     const std::weak_ptr<int> alive = alive_;
-    for (const auto& [done, status] : answers) {
+    const auto resource = resource_;
+    for (const auto& [pending, status] : answered) {
         if (!alive.lock()) return;
         if (status == 0) {
-            done({});
+            pending.done({});
         } else {
-            done(base::errno_failure(static_cast<int>(status), resource_));
+            pending.done(base::errno_failure(static_cast<int>(status), resource));
         }
     }
+}
+
+void AttachClient::take_from_pool(const Answered& answered) {
+    const auto& [pending, status] = answered;
+    if (!pending.in_pool) return;
+    const auto& request = pending.request;
+    if (status == 0 && !pending.copy_to.empty()) {
+        std::ranges::copy(pool_->at(request.pool_offset, request.length), pending.copy_to.begin());
+    }
+    pool_->give_back(request.pool_offset, request.length);
 }
 
 base::MutableByteView AttachClient::take_buffer(std::size_t length) {

@@ -59,6 +59,11 @@ class AttachClient : public base::BlockDevice {
         base::MutableByteView copy_to;  // of a read that went through the pool
         base::ByteView copy_from;       // of a write that waits for room in the pool
         bool in_pool = false;           // a piece of the pool is to be given back
+        bool placed = false;            // it has all that it needs of the pool
+    };
+    struct Answered {
+        Pending pending;
+        std::uint32_t status = 0;
     };
 
     AttachClient(base::EventLoop& loop, std::string resource, Options options);
@@ -74,6 +79,7 @@ class AttachClient : public base::BlockDevice {
     void arm_writer();
     void on_readable();
     void on_replies(base::ByteView replies);
+    void take_from_pool(const Answered& answered);
     void disconnected(const std::string& why);
     void reconnect();
 

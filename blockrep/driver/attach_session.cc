@@ -26,7 +26,6 @@ void AttachSession::open(Events events) {
 void AttachSession::close() { hang_up({}); }
 
 // ---- hello
-// -------------------------------------------------------------------------------------------------------------
 void AttachSession::on_hello_readable() {
     const auto self = shared_from_this();
     const auto complete = receive_hello();
@@ -35,6 +34,19 @@ void AttachSession::on_hello_readable() {
     reading_.reset();
     if (const auto parsed = parse_hello(); !parsed) return refuse(parsed.error());
     events_.hello(self);
+}
+
+// Keeps the last descriptor that came, closes all others.
+void AttachSession::adopt_descriptors(msghdr& message) {
+    for (auto* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        const auto count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int descriptor = -1;
+            std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof descriptor, sizeof descriptor);
+            received_ = base::FileDescriptor(descriptor);
+        }
+    }
 }
 
 // True when all of it is there.
@@ -54,13 +66,7 @@ base::Result<bool> AttachSession::receive_hello() {
     input_.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (got <= 0) return base::failure(std::errc::connection_reset, "attach: a client left before its hello");
-    const auto* header = CMSG_FIRSTHDR(&message);
-    if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int))) {
-        int descriptor = -1;
-        std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-        received_ = base::FileDescriptor(descriptor);
-    }
+    adopt_descriptors(message);
     if (input_.size() < sizeof(attach::HelloHead)) return false;
     const auto head = attach::load_struct<attach::HelloHead>(input_);
     if (head.magic != attach::magic || head.version != attach::version || head.name_length == 0 ||
@@ -112,7 +118,6 @@ void AttachSession::welcome(std::shared_ptr<DevicePort> device) {
 }
 
 // ---- requests
-// ----------------------------------------------------------------------------------------------------------
 void AttachSession::on_readable() {
     const auto self = shared_from_this();
     const auto have = input_.size();
@@ -199,7 +204,6 @@ void AttachSession::send_output() {
 }
 
 // ---- the end
-// -----------------------------------------------------------------------------------------------------------
 void AttachSession::hang_up(const std::string& why) {
     const auto self = shared_from_this();
     if (!socket_.is_open()) return;

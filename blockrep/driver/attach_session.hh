@@ -1,6 +1,8 @@
 // One client of the attach socket, from its hello until its last request is answered.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -41,6 +43,7 @@ class AttachSession : public std::enable_shared_from_this<AttachSession> {
   private:
     void on_hello_readable();
     base::Result<bool> receive_hello();
+    void adopt_descriptors(msghdr& message);
     base::Result<void> parse_hello();
     void on_readable();
     void consume();

@@ -14,7 +14,7 @@
 namespace blockrep {
 namespace {
 
-constexpr auto longest_silence = base::Duration::seconds(2);  // of the link, whatever `timeout` says
+constexpr auto longest_silence = base::Duration::milliseconds(1500);  // of the link, whatever `timeout` says
 
 std::string message_of(const std::string& resource, const base::Error& error) {
     return resource + ": " + error.message();
@@ -67,7 +67,6 @@ base::Result<void> Daemon::listen() {
 }
 
 // ---- devices for clients
-// -----------------------------------------------------------------------------------------------
 std::vector<std::string> Daemon::names() const {
     std::vector<std::string> all;
     for (const auto& [name, entry] : resources_) all.push_back(name);
@@ -91,7 +90,6 @@ base::Result<std::shared_ptr<DevicePort>> Daemon::find(std::string_view name) co
 }
 
 // ---- control socket
-// ----------------------------------------------------------------------------------------------------
 void Daemon::on_request(const boost::json::object& request, const base::ControlReply& reply) {
     const auto command = base::text_member(request, "command").value_or("");
     if (on_query(command, request, reply)) return;
@@ -201,7 +199,6 @@ void Daemon::check_waiters() {
 }
 
 // ---- up and down
-// -------------------------------------------------------------------------------------------------------
 base::Result<Daemon::Entry*> Daemon::load(const std::string& name) {
     if (const auto found = resources_.find(name); found != resources_.end()) return &found->second;
     BASE_ASSIGN(const auto configuration, load_configuration(options_.config_path));
@@ -311,7 +308,6 @@ void Daemon::remove(const std::string& name) {
 }
 
 // ---- the end
-// -----------------------------------------------------------------------------------------------------------
 void Daemon::shut_down(base::Duration limit, std::function<void()> finished) {
     if (shutting_down_) return;
     shutting_down_ = true;
@@ -331,21 +327,28 @@ void Daemon::leave_all() {
         return;
     }
     for (auto& [name, entry] : resources_) {
-        if (entry.driver->clients() == 0) {
-            down(entry, [this, resource = name](const base::Result<void>& outcome) {
-                if (!outcome) base::log_warning("{}", message_of(resource, outcome.error()));
-                if (resources_.empty()) limit_ = loop_.after({}, finished_);
-            });
+        if (entry.leaving) continue;
+        if (entry.driver->clients() > 0) {
+            // The requests of clients that were hung up on end first.
+            entry.driver->on_change([this] { leave_later(); });
             continue;
         }
-        // The requests of clients that were hung up on end first.
-        entry.driver->on_change([this, driver = std::weak_ptr(entry.driver)] {
-            const auto alive = driver.lock();
-            if (!alive || alive->clients() > 0) return;
-            alive->on_change(nullptr);
-            loop_.post([this] { leave_all(); });
+        entry.leaving = true;
+        down(entry, [this, resource = name](const base::Result<void>& outcome) {
+            if (!outcome) base::log_warning("{}", message_of(resource, outcome.error()));
+            if (resources_.empty()) limit_ = loop_.after({}, finished_);
         });
     }
+}
+
+void Daemon::leave_later() {
+    if (leave_posted_) return;
+    leave_posted_ = true;
+    loop_.post([this, alive = std::weak_ptr<int>(alive_)] {
+        if (!alive.lock()) return;
+        leave_posted_ = false;
+        leave_all();
+    });
 }
 
 }  // namespace blockrep

@@ -42,6 +42,7 @@ class Daemon : private DeviceDirectory {
     struct Entry {
         config::ResourceConfig config;
         std::shared_ptr<ResourceDriver> driver;
+        bool leaving = false;  // the daemon ends
     };
     using Answer = ResourceDriver::Done;
     struct Waiter {
@@ -78,6 +79,7 @@ class Daemon : private DeviceDirectory {
     void run_steps(std::shared_ptr<ResourceDriver> driver, std::vector<Step> steps, Answer done);
     void remove(const std::string& name);
     void leave_all();
+    void leave_later();
 
     base::EventLoop& loop_;
     const DaemonOptions options_;
@@ -85,6 +87,7 @@ class Daemon : private DeviceDirectory {
     std::list<Waiter> waiters_;
     bool check_posted_ = false;
     bool shutting_down_ = false;
+    bool leave_posted_ = false;
     std::unique_ptr<NbdServer> nbd_;
     std::unique_ptr<AttachServer> attach_;
     std::unique_ptr<base::ControlServer> control_;

@@ -216,7 +216,6 @@ void Disk::finish(std::unique_ptr<Request> request, std::int64_t result) {
 }
 
 // ---- flushes: one at a time; what arrives meanwhile is served by the next one together
-// ----------------------------------
 void Disk::flush(Done done) {
     flush_waiting_.push_back(std::move(done));
     ++unanswered_;
@@ -263,7 +262,6 @@ void Disk::flushed(const base::Result<void>& outcome) {
 }
 
 // ---- long ranges of zeros, and metadata
-// --------------------------------------------------------------------------------
 void Disk::zero_by_worker(const Range& range, bool stable, Done done) {
     ++unanswered_;
     auto outcome = std::make_shared<base::Result<void>>();

@@ -47,6 +47,8 @@ void NbdServer::accept_from(int listener) {
     if (!accepted.is_open()) return;
     if (sessions_.size() >= most_clients) return base::log_warning("nbd: too many clients, one is turned away");
     base::tune_connected_socket(accepted.get());
+    const int on = 1;  // a machine that is gone must not hold the device for ever
+    ::setsockopt(accepted.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     const auto session = std::make_shared<NbdSession>(loop_, std::move(accepted), devices_);
     sessions_.insert(session);
     session->open([this](const std::shared_ptr<NbdSession>& gone) { sessions_.erase(gone); });

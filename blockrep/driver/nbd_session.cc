@@ -14,6 +14,7 @@ namespace blockrep {
 namespace {
 
 constexpr std::size_t input_size = 64 * 1024;
+constexpr auto negotiation_limit = base::Duration::seconds(15);
 constexpr int receives_per_wakeup = 16;      // then other work of the loop has its turn
 constexpr std::size_t most_in_flight = 512;  // requests of one client
 constexpr std::uint64_t most_bytes_in_flight = 64ULL << 20;
@@ -50,6 +51,7 @@ NbdSession::NbdSession(base::EventLoop& loop, base::FileDescriptor socket, const
 void NbdSession::open(Ended ended) {
     ended_ = std::move(ended);
     reading_ = loop_.watch_readable(socket_.get(), [this] { on_readable(); });
+    limit_ = loop_.after(negotiation_limit, [this] { end("it never chose an export"); });
     reply_at_once(nbd::Negotiation::greeting());
 }
 
@@ -64,6 +66,7 @@ void NbdSession::end(const std::string& why) {
     if (!why.empty()) base::log_info("nbd: a client is gone: {}", why);
     reading_.reset();
     writing_.reset();
+    limit_.reset();
     socket_.reset();
     for (; !replies_.empty(); replies_.pop_front()) answered(replies_.front().weight);
     release_device();
@@ -79,7 +82,6 @@ void NbdSession::release_device() {
 }
 
 // ---- input
-// -------------------------------------------------------------------------------------------------------------
 void NbdSession::on_readable() {
     const auto self = shared_from_this();
     for (int i = 0; i < receives_per_wakeup && socket_.is_open() && reading_; ++i) {
@@ -155,6 +157,7 @@ bool NbdSession::begin_transmission() {
     }
     device_ = *std::move(found);
     device_->client_opened();
+    limit_.reset();
     return true;
 }
 
@@ -189,7 +192,6 @@ bool NbdSession::consume_payload() {
 }
 
 // ---- requests
-// ----------------------------------------------------------------------------------------------------------
 void NbdSession::start(const nbd::Request& request, std::shared_ptr<base::AlignedBuffer> payload) {
     const auto refusal = nbd::validate(request, export_);
     if (request.command() == nbd::Command::disconnect && refusal == nbd::NbdError::none) {
@@ -335,7 +337,6 @@ void NbdSession::account_sent(std::size_t bytes) {
 }
 
 // ---- flow control
-// ------------------------------------------------------------------------------------------------------
 bool NbdSession::is_full() const { return in_flight_ >= most_in_flight || in_flight_bytes_ >= most_bytes_in_flight; }
 
 void NbdSession::pause_or_resume() {

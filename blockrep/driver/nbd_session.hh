@@ -72,6 +72,7 @@ class NbdSession : public std::enable_shared_from_this<NbdSession> {
     Ended ended_;
     base::EventLoop::Handle reading_;
     base::EventLoop::Handle writing_;
+    base::EventLoop::Handle limit_;  // of the negotiation
 
     base::Bytes input_;
     std::size_t begin_ = 0;  // of what is not consumed

@@ -37,7 +37,6 @@ PeerLink::Callbacks ResourceDriver::link_callbacks() {
 void ResourceDriver::describe(base::JsonWriter& json) const { core_.describe(json, base::monotonic_now()); }
 
 // ---- events in, actions out
-// ------------------------------------------------------------------------------------------
 void ResourceDriver::handle(Event event) {
     events_.push_back(std::move(event));
     if (!running_) run_events();
@@ -126,7 +125,6 @@ void ResourceDriver::fenced(const base::NodeIncarnation& dead) {
 }
 
 // ---- clients
-// -----------------------------------------------------------------------------------------------------------
 namespace {
 
 // Counts the pieces of a request that was too long for the core.
@@ -224,7 +222,6 @@ void ResourceDriver::answer(Ticket client, base::Result<void> outcome) {
 }
 
 // ---- commands
-// ----------------------------------------------------------------------------------------------------------
 void ResourceDriver::command(CommandKind kind, Done done, bool discard_my_data) {
     const auto ticket = next_command_++;
     commands_.emplace(ticket, std::move(done));
@@ -271,7 +268,6 @@ void ResourceDriver::got_metadata(Ticket command, base::Result<base::Bytes> meta
 }
 
 // ---- the disk
-// ----------------------------------------------------------------------------------------------------------
 base::Result<void> ResourceDriver::no_disk() const {
     return base::failure(make_error_code(Errc::not_attached), options_.disk_path);
 }

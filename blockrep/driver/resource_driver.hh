@@ -36,7 +36,7 @@ class ResourceDriver : public DevicePort, public std::enable_shared_from_this<Re
     bool has_disk() const { return disk_ != nullptr; }
     std::size_t clients() const { return clients_; }
     void describe(base::JsonWriter& json) const;
-    // Called at the end of every turn in which something happened.
+    // Called at the end of every turn in which something happened; must not call on_change() itself.
     void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
 
     // Commands are answered once, from the loop.

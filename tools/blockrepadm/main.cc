@@ -154,7 +154,9 @@ struct Program {
         skip->add_flag("--clear-bitmap", arguments.clear_bitmap, "must be given")->required();
         for (const auto* name : {"wait-connect", "wait-sync"}) {
             with_resource(add(name, "wait until it is so", [this, name] {
-                return wait(name, arguments.resource, arguments);
+                if (arguments.resource != "all") return wait(name, arguments.resource, arguments);
+                return for_resources(arguments,
+                                     [&](const auto& resource) { return wait(name, resource.name, arguments); });
             }))->add_option("--timeout,-t", arguments.timeout, "seconds; 0 waits for ever");
         }
     }

@@ -76,4 +76,41 @@ def invalidated(pair):
     pair.compare_replicas()
 
 
-CHECKS = [secondary_killed_under_load, primary_killed_under_load, both_killed, left_and_came_back, invalidated]
+def ended_while_in_use(pair):
+    """SIGTERM with clients on both sides: they are hung up on, the peer goes on alone, nothing has to be copied in full."""
+    pair.install()
+    pair.both_primary()
+    load_a, load_b = write_for(pair, pair.a, 4), write_for(pair, pair.b, 4)
+    pair.run("sleep", "1")
+    expect(pair.a.kill(15) == 0, "the exit status of an orderly end")
+    expect(load_a.wait(60) != 0, "the client of the ended daemon saw no error")
+    expect(load_b.wait(60) == 0, "the client of the other daemon saw an error")
+    expect("primary no" in pair.a.adm("dump-md", "r0").stdout, "the ended node does not look crashed")
+    pair.a.start()
+    pair.a.adm("up", "r0")
+    pair.wait_synced()
+    pair.compare_replicas()
+
+
+def a_wrong_secret(pair):
+    """Who does not know the secret is not let in, and harms nobody."""
+    path = f"{pair.b.folder}/etc/blockrep.d/r0.res"
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace("a secret of the tests", "another secret"))
+    for node in pair.nodes:
+        node.adm("create-md", "--force", "r0")
+        node.start()
+        node.adm("up", "r0")
+    late = pair.a.adm("wait-connect", "r0", "--timeout", "1.5", check=False)
+    expect(late.returncode == 5, f"wait-connect: {late.returncode} {late.stderr}")
+    expect(pair.a.state("cstate") == "Connecting", "still trying")
+    pair.b.adm("down", "r0")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    pair.b.adm("up", "r0")
+    pair.a.adm("wait-connect", "r0", "--timeout", "5")
+
+
+CHECKS = [ended_while_in_use, a_wrong_secret, secondary_killed_under_load, primary_killed_under_load, both_killed, left_and_came_back, invalidated]

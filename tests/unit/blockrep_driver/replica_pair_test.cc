@@ -144,8 +144,8 @@ TEST_F(ReplicaPairTest, TheOtherSideReadsItAtOnce) {
 
 TEST_F(ReplicaPairTest, ASecondaryServesNobody) {
     const auto in = std::make_shared<base::AlignedBuffer>(4096);
+    bool inside = true;
     up_and_synced([&] {
-        bool inside = true;
         replicas_[1]->read({0, 4096}, {in, in->bytes().data()}, [&](base::Result<void> outcome) {
             EXPECT_FALSE(inside);
             ASSERT_FALSE(outcome);
