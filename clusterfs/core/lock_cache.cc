@@ -276,6 +276,11 @@ void LockCache::give_back(const LockName& name, Lock& lock, base::Instant now, A
     }
     actions.push_back(ReleaseLock{name, lock.mode});
     if (!conflicts(lock.mode, lock.other)) lock.other = LockMode::none;
+    if (lock.waited != LockMode::none && lock.waited <= lock.mode) {
+        lock.waited = LockMode::none;  // nothing is requested, so no grant will wake them
+        lock.granted_at = now;
+        owner_.kept(name, lock.mode);
+    }
     advance(name, now, actions);
 }
 

@@ -28,6 +28,8 @@ class LockOwner {
     virtual bool make_clean(const LockName& name) = 0;
     // Nothing of what the lock covers may be used any more.
     virtual void forget(const LockName& name) = 0;
+    // Operations waited for a lock that was being given back, and what was left of it is enough for them.
+    virtual void kept(const LockName& name, LockMode mode) = 0;
     virtual Ticket new_ticket() = 0;
     virtual bool may_be_directory(InodeNumber inode) = 0;
 };

@@ -25,6 +25,7 @@ struct Mount::State : LockOwner {
     // ---- LockOwner ----
     bool make_clean(const LockName& name) override;
     void forget(const LockName& name) override { cache.drop(name); }
+    void kept(const LockName& name, LockMode mode) override { operations.on_lock_granted(name, mode); }
     Ticket new_ticket() override { return io.new_ticket(); }
     bool may_be_directory(InodeNumber inode) override;
 

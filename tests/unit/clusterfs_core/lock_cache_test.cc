@@ -1,0 +1,82 @@
+// The lock cache against an owner that is as clean as the test says.
+#include "clusterfs/core/lock_cache.hh"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace clusterfs {
+namespace {
+
+const LockName name = inode_lock(7);
+
+struct Owner : LockOwner {
+    bool make_clean(const LockName&) override { return clean; }
+    void forget(const LockName&) override {}
+    void kept(const LockName&, LockMode mode) override { kept_modes.push_back(mode); }
+    Ticket new_ticket() override { return ++ticket; }
+    bool may_be_directory(InodeNumber) override { return false; }
+
+    bool clean = true;
+    Ticket ticket = 0;
+    std::vector<LockMode> kept_modes;
+};
+
+struct LockCacheTest : testing::Test {
+    Owner owner;
+    LockCache locks{owner, base::Duration::milliseconds(0)};
+    Actions actions;
+    base::Instant now;
+
+    void hold_exclusively() {
+        ASSERT_TRUE(locks.want(name, LockMode::exclusive, now, actions));
+        locks.on_granted(name, LockMode::exclusive, now, actions);
+        actions.clear();
+    }
+    bool asks_for(LockMode mode) const {
+        for (const auto& action : actions) {
+            const auto* request = std::get_if<RequestLock>(&action);
+            if (request != nullptr && request->name == name && request->mode == mode) return true;
+        }
+        return false;
+    }
+};
+
+// A reader that came while the lock was parked waited for ever: what is left is enough for it, so no grant ever comes.
+TEST_F(LockCacheTest, WhoWaitsForWhatIsLeftIsWokenWhenItIsGivenBack) {
+    hold_exclusively();
+    owner.clean = false;
+    locks.on_wanted(name, LockMode::shared, now, actions);
+    ASSERT_TRUE(locks.refuses_pins(name));
+    locks.want_again(name, LockMode::shared);
+    owner.clean = true;
+    locks.advance(name, now, actions);
+    EXPECT_EQ(locks.usable(name), LockMode::shared);
+    EXPECT_FALSE(asks_for(LockMode::shared));
+    EXPECT_EQ(owner.kept_modes, std::vector{LockMode::shared});
+}
+
+TEST_F(LockCacheTest, WhoWaitsForMoreThanIsLeftHasItRequested) {
+    hold_exclusively();
+    owner.clean = false;
+    locks.on_wanted(name, LockMode::shared, now, actions);
+    locks.want_again(name, LockMode::exclusive);
+    owner.clean = true;
+    locks.advance(name, now, actions);
+    EXPECT_TRUE(asks_for(LockMode::exclusive));
+    EXPECT_TRUE(owner.kept_modes.empty());
+}
+
+TEST_F(LockCacheTest, WhoWaitsForALockOfWhichNothingIsLeftHasItRequested) {
+    hold_exclusively();
+    owner.clean = false;
+    locks.on_wanted(name, LockMode::exclusive, now, actions);
+    locks.want_again(name, LockMode::shared);
+    owner.clean = true;
+    locks.advance(name, now, actions);
+    EXPECT_TRUE(asks_for(LockMode::shared));
+    EXPECT_TRUE(owner.kept_modes.empty());
+}
+
+}  // namespace
+}  // namespace clusterfs
