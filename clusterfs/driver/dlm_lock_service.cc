@@ -1,6 +1,8 @@
 #include "clusterfs/driver/dlm_lock_service.hh"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace clusterfs {
 namespace {
@@ -41,18 +43,43 @@ void DlmLockService::start(Callbacks callbacks) {
     });
 }
 
-void DlmLockService::request(LockName name, LockMode mode, bool no_queue, bool recovery) {
+// With the mutex.
+dlm::LockspaceClient::Requested DlmLockService::ask(LockName name, LockMode mode, bool no_queue, bool recovery) {
     dlm::Flags flags;
     if (no_queue) flags = flags | dlm::Flag::no_queue;
     if (recovery) flags = flags | dlm::Flag::recovery;
-    const std::lock_guard lock(mutex_);
     auto& held = held_[name];
-    const auto requested = held.granted ? client_->convert(held.id, to_mode(mode), flags)
-                                        : client_->request(name.text(), to_mode(mode), flags);
+    auto requested = held.granted ? client_->convert(held.id, to_mode(mode), flags)
+                                  : client_->request(name.text(), to_mode(mode), flags);
     held.id = requested.lock;
     held.pending = true;
     names_[held.id] = name;
-    if (requested.answer != dlm::LockspaceClient::Answer::queued) answer_later(requested);
+    return requested;
+}
+
+void DlmLockService::request(LockName name, LockMode mode, bool no_queue, bool recovery) {
+    const std::lock_guard lock(mutex_);
+    const auto requested = ask(name, mode, no_queue, recovery);
+    auto& held = held_.at(name);
+    held.answering = requested.answer != dlm::LockspaceClient::Answer::queued;
+    if (held.answering) answer_later(requested);
+}
+
+LockService::Answer DlmLockService::try_request(LockName name, LockMode mode, bool no_queue, bool recovery) {
+    const std::lock_guard lock(mutex_);
+    const auto requested = ask(name, mode, no_queue, recovery);
+    if (requested.answer == dlm::LockspaceClient::Answer::queued) return Answer::later;
+    auto& held = held_.at(name);
+    held.pending = false;
+    if (requested.answer == dlm::LockspaceClient::Answer::granted) {
+        held.granted = true;
+        return Answer::granted;
+    }
+    if (!held.granted) {
+        names_.erase(held.id);
+        held_.erase(name);
+    }
+    return Answer::refused;
 }
 
 // Callbacks never run inside a call.
@@ -65,13 +92,15 @@ void DlmLockService::answer_later(const dlm::LockspaceClient::Requested& request
 void DlmLockService::completed(const dlm::Completed& completed) {
     LockName name;
     const bool granted = completed.outcome == dlm::Outcome::granted;
+    std::optional<dlm::Mode> wanted;
     {
         const std::lock_guard lock(mutex_);
         const auto known = names_.find(completed.lock);
         if (known == names_.end()) return;  // released meanwhile
         name = known->second;
         auto& held = held_.at(name);
-        held.pending = false;
+        held.pending = held.answering = false;
+        wanted = std::exchange(held.wanted, {});
         if (granted) held.granted = true;
         if (!held.granted) {
             names_.erase(known);
@@ -83,6 +112,7 @@ void DlmLockService::completed(const dlm::Completed& completed) {
     } else {
         callbacks_.refused(name);
     }
+    if (wanted) callbacks_.wanted(name, from_mode(*wanted));
 }
 
 void DlmLockService::blocking(const dlm::BlockingNotice& notice) {
@@ -92,6 +122,11 @@ void DlmLockService::blocking(const dlm::BlockingNotice& notice) {
         const auto known = names_.find(notice.lock);
         if (known == names_.end()) return;
         name = known->second;
+        auto& held = held_.at(name);
+        if (held.answering) {
+            held.wanted = std::max(held.wanted.value_or(notice.wanted), notice.wanted);
+            return;
+        }
     }
     callbacks_.wanted(name, from_mode(notice.wanted));
 }

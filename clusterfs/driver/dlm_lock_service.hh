@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "base/io/event_loop.hh"
 #include "clusterfs/driver/lock_service.hh"
@@ -20,6 +21,7 @@ class DlmLockService : public LockService {
     // Loop thread, or before the loop runs. `lost` is also how a failure to join is told.
     void start(Callbacks callbacks) override;
     void request(LockName name, LockMode mode, bool no_queue, bool recovery) override;
+    Answer try_request(LockName name, LockMode mode, bool no_queue, bool recovery) override;
     void release(LockName name, LockMode keep) override;
     void release_dead(const base::NodeIncarnation& node) override;
     void leave(std::function<void()> left) override;
@@ -29,9 +31,11 @@ class DlmLockService : public LockService {
     struct Held {
         dlm::LockId id = 0;
         bool granted = false;
-        bool pending = false;
+        bool pending = false;             // the client waits for an answer
+        bool answering = false;           // which is on its way to it
+        std::optional<dlm::Mode> wanted;  // came meanwhile: told after the answer
     };
-    // A notice on its way to the client; dropped if the lock has become another one meanwhile.
+    dlm::LockspaceClient::Requested ask(LockName name, LockMode mode, bool no_queue, bool recovery);
     void completed(const dlm::Completed& completed);
     void blocking(const dlm::BlockingNotice& notice);
     void node(const dlm::NodeNotice& notice);

@@ -182,6 +182,7 @@ class Lockspace {
     Owned owned_;
     std::unordered_map<LockId, UnstoredValue> unstored_;
     MasteredNames mastered_;
+    std::unordered_map<Name, HandedResource> handed_;   // by this leaver; told in each round until it is gone
     std::unordered_map<Name, base::NodeId> directory_;  // names that hash to this node: their master
     std::deque<std::pair<base::Instant, Name>> unused_;
 };

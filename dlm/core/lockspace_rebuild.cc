@@ -140,9 +140,8 @@ void Lockspace::purge_exactly(const std::map<base::NodeId, base::NodeIncarnation
     }
 }
 
+// What was handed over in a round that did not come to its end may not have arrived: it is handed over again.
 void Lockspace::hand_over() {
-    auto batches = batches_of<HandedResource>(
-        [this](base::NodeId to, std::vector<HandedResource> batch) { send(to, Handover{std::move(batch)}); });
     for (const auto& [name, mastered] : mastered_) {
         if (mastered.orphaned) continue;  // knows no more than the others
         HandedResource handed{name, mastered.resource.value(), mastered.resource.withheld_for()};
@@ -152,11 +151,14 @@ void Lockspace::hand_over() {
             if (std::find(list.begin(), list.end(), life) == list.end()) handed.withheld_for.push_back(life);
         }
         if (!unknown_dead_.empty()) handed.value = {handed.value.bytes, handed.value.sequence + 1, false};
-        batches.add(directory_of(name), std::move(handed));
+        handed_[name] = std::move(handed);
     }
-    batches.flush();
     mastered_.clear();
     unused_.clear();
+    auto batches = batches_of<HandedResource>(
+        [this](base::NodeId to, std::vector<HandedResource> batch) { send(to, Handover{std::move(batch)}); });
+    for (const auto& [name, handed] : handed_) batches.add(directory_of(name), handed);
+    batches.flush();
 }
 
 void Lockspace::tell_directory() {

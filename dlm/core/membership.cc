@@ -176,7 +176,6 @@ void Membership::agree(Actions& actions) {
     bury(dead, actions);
     forget_strangers(actions);
     phase_ = Phase::waiting;
-    if (round_.masters.empty()) return finish_leaving(actions);
     become_ready(actions);
 }
 
@@ -200,7 +199,8 @@ void Membership::bury(const std::vector<Member>& dead, Actions& actions) {
 }
 
 void Membership::become_ready(Actions& actions) {
-    if (phase_ != Phase::waiting || !quorate_ || !strangers_are_fenced()) return;
+    const bool last_ones_leave = round_.masters.empty();
+    if (phase_ != Phase::waiting || !(quorate_ || last_ones_leave) || !strangers_are_fenced()) return;
     for (const auto& member : dead_) {
         if (!is_fenced(member.life)) return;
     }
@@ -208,6 +208,7 @@ void Membership::become_ready(Actions& actions) {
     for (const auto& member : round_.participants) {
         if (is_fenced(member.life)) return;
     }
+    if (last_ones_leave) return finish_leaving(actions);
     phase_ = Phase::ready;
     actions.push_back(Multicast{Ready{*current_, round_.generation}});
 }

@@ -49,6 +49,7 @@ Mode common_mode(Mode a, Mode b) {
 }
 
 Mode assured_mode(Mode granted, Mode requested, Flags flags) {
+    if (is_lower_or_equal(granted, requested)) return requested;  // nobody can bar it
     if (flags.has(Flag::demote_on_deadlock)) return Mode::NL;
     Mode assured = common_mode(granted, requested);
     if (flags.has(Flag::alternate_pr)) assured = common_mode(assured, Mode::PR);

@@ -20,10 +20,7 @@ class Client : public LockspaceClient {
            base::FenceGate& gate)
         : loop_(loop), options_(std::move(options)), group_(std::move(group)), gate_(gate) {}
 
-    ~Client() override {
-        const std::lock_guard lock(*mutex_of_posted_);
-        *alive_ = false;
-    }
+    ~Client() override { *alive_ = false; }
 
     base::Result<void> start(Callbacks callbacks) override {
         callbacks_ = std::move(callbacks);
@@ -161,12 +158,8 @@ class Client : public LockspaceClient {
 
     void drain_later() {
         if (std::exchange(drain_posted_, true)) return;
-        loop_.post([this, alive = alive_, guard = mutex_of_posted_] {
-            {
-                const std::lock_guard lock(*guard);
-                if (!*alive) return;
-            }
-            drain();
+        loop_.post([this, alive = alive_] {
+            if (*alive) drain();
         });
     }
 
@@ -250,9 +243,7 @@ class Client : public LockspaceClient {
 
     bool draining_ = false;  // loop thread
     base::EventLoop::Handle tick_;
-    // Outlive this, for what is still posted then.
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-    std::shared_ptr<std::mutex> mutex_of_posted_ = std::make_shared<std::mutex>();
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // outlives this, for what is still posted then
 };
 
 }  // namespace

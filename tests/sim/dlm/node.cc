@@ -137,6 +137,7 @@ void Node::perform(dlm::Action& action) {
         ++run_;
         armed_.reset();
         lockspace_.reset();
+        around_.somebody_left();
     } else if (const auto* multicast = std::get_if<dlm::Multicast>(&action)) {
         around_.group.multicast(self_.process, dlm::encode(multicast->message));
     } else if (const auto* fence = std::get_if<dlm::RequestFence>(&action)) {

@@ -25,6 +25,7 @@ struct Surroundings {
     Truth& truth;
     std::function<void(base::NodeId asker, base::NodeIncarnation)> request_fence;
     std::function<void(base::NodeId asker, base::NodeIncarnation)> withdraw_fence;
+    std::function<void()> somebody_left;
     std::function<void(const std::string&)> trace;
     // Journals repaired: the life whose slot it was.
     std::set<base::NodeIncarnation>& repaired;

@@ -19,6 +19,7 @@ World::World(std::uint64_t seed, bool trace)
               truth_,
               [this](auto asker, auto victim) { request_fence(asker, victim); },
               [this](auto asker, auto victim) { fence_askers_[victim].erase(asker); },
+              [this] { note_who_knows(); },
               [this](const std::string& line) { this->trace(line); },
               repaired_} {
     const auto count = static_cast<std::uint32_t>(random_.between(2, 3));

@@ -86,5 +86,35 @@ TEST(Mode, WritesAreAlwaysLowerModes) {
     }
 }
 
+TEST(Mode, CommonModeIsTheGreatestLowerOne) {
+    for (const Mode a : all_modes) {
+        for (const Mode b : all_modes) {
+            const Mode common = common_mode(a, b);
+            EXPECT_TRUE(is_lower_or_equal(a, common) && is_lower_or_equal(b, common));
+            for (const Mode other : all_modes) {
+                if (!is_lower_or_equal(a, other) || !is_lower_or_equal(b, other)) continue;
+                EXPECT_TRUE(is_lower_or_equal(common, other)) << text_of(a) << text_of(b) << text_of(other);
+            }
+        }
+    }
+}
+
+// Whatever the master grants for a conversion, what the owner counts on meanwhile is part of it.
+TEST(Mode, AssuredModeIsPartOfEveryOutcome) {
+    for (const Mode granted : all_modes) {
+        for (const Mode asked : all_modes) {
+            EXPECT_TRUE(is_lower_or_equal(granted, assured_mode(granted, asked, {})));
+            EXPECT_TRUE(is_lower_or_equal(asked, assured_mode(granted, asked, {})));
+            if (is_lower_or_equal(granted, asked)) {
+                EXPECT_EQ(assured_mode(granted, asked, Flag::demote_on_deadlock | Flag::alternate_cw), asked);
+            } else {
+                EXPECT_EQ(assured_mode(granted, asked, Flag::demote_on_deadlock), Mode::NL);
+                EXPECT_TRUE(is_lower_or_equal(Mode::PR, assured_mode(granted, asked, Flag::alternate_pr)));
+                EXPECT_TRUE(is_lower_or_equal(Mode::CW, assured_mode(granted, asked, Flag::alternate_cw)));
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace dlm

@@ -1,0 +1,208 @@
+#include "dlm/core/lockspace.hh"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "tests/unit/dlm/node_group.hh"
+
+namespace dlm {
+namespace {
+
+bool is_withheld(NodeGroup& group, std::uint32_t node) {
+    base::JsonWriter json;
+    group[node].lockspace->describe(json, {}, true);
+    return json.text().find("\"withheld_for\":[]") == std::string::npos;
+}
+
+bool saw(const NodeGroup::Node& node, NodePhase phase) {
+    return std::any_of(node.notices.begin(), node.notices.end(), [&](const auto& each) { return each.phase == phase; });
+}
+
+TEST(Lockspace, OneMemberSendsNothing) {
+    NodeGroup group;
+    const auto a = group.add();
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(group.holds(a, group.request(a, "n" + std::to_string(i), Mode::EX)));
+    EXPECT_EQ(group.messages, 0u);
+}
+
+TEST(Lockspace, NothingIsGrantedWithoutQuorum) {
+    NodeGroup group;
+    const auto a = group.add(false);
+    const auto lock = group.request(a, "n", Mode::PR);
+    group.settle();
+    EXPECT_EQ(group.completion(a, lock), nullptr);
+    group.step(a, QuorumChanged{true});
+    group.settle();
+    EXPECT_TRUE(group.holds(a, lock));
+    group.step(a, QuorumChanged{false});
+    const auto later = group.request(a, "m", Mode::PR);
+    group.settle();
+    EXPECT_EQ(group.completion(a, later), nullptr);
+    group.step(a, QuorumChanged{true});
+    group.settle();
+    EXPECT_TRUE(group.holds(a, later));
+}
+
+// All pairs of modes between two nodes, whoever is master.
+TEST(Lockspace, AllPairsAcrossNodes) {
+    NodeGroup group;
+    const std::uint32_t nodes[] = {group.add(), group.add()};
+    int number = 0;
+    for (const Mode held : all_modes) {
+        for (const Mode asked : all_modes) {
+            for (const int first : {0, 1}) {
+                const Name name = "n" + std::to_string(number++);
+                ASSERT_TRUE((group.request(nodes[first], name, held), group.settle(), true));
+                const auto lock = group.request(nodes[1 - first], name, asked, Flag::no_queue);
+                group.settle();
+                EXPECT_EQ(group.holds(nodes[1 - first], lock), compatible(held, asked)) << text_of(held);
+                EXPECT_TRUE(group[nodes[first]].blocking.empty());
+            }
+        }
+    }
+}
+
+TEST(Lockspace, FirstLockerMastersAndAnUnusedNameIsForgotten) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    std::vector<LockId> locks;
+    for (int i = 0; i < 20; ++i) locks.push_back(group.request(a, "n" + std::to_string(i), Mode::EX));
+    group.settle();
+    const auto before = group.messages;
+    for (int i = 0; i < 20; ++i) group.step(a, UnlockRequested{locks[static_cast<std::size_t>(i)], {}, {}});
+    for (int i = 0; i < 20; ++i) group.request(a, "n" + std::to_string(i), Mode::NL);
+    group.settle();
+    EXPECT_EQ(group.messages, before);  // a masters them all
+    const auto one = group.request(a, "gone", Mode::EX);
+    group.settle();
+    group.step(a, UnlockRequested{one, {}, {}});
+    group.now = {base::Duration::seconds(11).nanoseconds};
+    group.step(a, TimePassed{});
+    group.step(b, TimePassed{});
+    group.settle();
+    const auto lock = group.request(b, "gone", Mode::EX);
+    group.settle();
+    EXPECT_TRUE(group.holds(b, lock));
+}
+
+// The table "what a dead node leaves behind" of dlm/README.md: every pair of modes, master dead or alive.
+TEST(Lockspace, WhatADeadNodeLeavesBehind) {
+    for (const Mode dead_mode : all_modes) {
+        for (const Mode own_mode : all_modes) {
+            if (!compatible(dead_mode, own_mode)) continue;
+            for (const bool dead_masters : {false, true}) {
+                NodeGroup group;
+                const auto survivor = group.add();
+                const auto dead = group.add();
+                LockId own = 0;
+                if (dead_masters) {
+                    group.request(dead, "n", dead_mode, Flag::value_block);
+                    group.settle();
+                    own = group.request(survivor, "n", own_mode, Flag::value_block);
+                } else {
+                    own = group.request(survivor, "n", own_mode, Flag::value_block);
+                    group.settle();
+                    group.request(dead, "n", dead_mode, Flag::value_block);
+                }
+                group.settle();
+                group.remove(dead, base::LeaveReason::node_down);
+                ASSERT_EQ(group[survivor].fences.size(), 1u);
+                EXPECT_FALSE(saw(group[survivor], NodePhase::recovered));
+                const auto early = group.request(survivor, "other", Mode::NL);
+                group.settle();
+                EXPECT_EQ(group.completion(survivor, early), nullptr) << "granted before the fence";
+                group.fence(dead);
+                EXPECT_TRUE(saw(group[survivor], NodePhase::recovered));
+                const std::string what = std::string(text_of(dead_mode)) + " " + std::string(text_of(own_mode)) +
+                                         (dead_masters ? " dead masters" : "");
+                group.step(survivor, UnlockRequested{early, {}, {}});
+                group.now = {base::Duration::seconds(20).nanoseconds};
+                group.step(survivor, TimePassed{});  // only "n" is left
+                const bool withheld = dead_masters ? !excludes_writers(own_mode) : may_write(dead_mode);
+                EXPECT_EQ(is_withheld(group, survivor), withheld) << what;
+                const bool valid = dead_masters ? own_mode > Mode::CR : dead_mode != Mode::PW && dead_mode != Mode::EX;
+                const auto reader = group.request(survivor, "n", Mode::NL, Flag::value_block);
+                ASSERT_TRUE(group.holds(survivor, reader)) << what;
+                EXPECT_EQ(group.completion(survivor, reader)->value->valid, valid) << what;
+                const auto waiting = group.request(survivor, "n", Mode::CR);
+                if (compatible(own_mode, Mode::CR)) {
+                    EXPECT_EQ(group.holds(survivor, waiting), !withheld) << what;
+                    const auto repair = group.request(survivor, "n", Mode::CR, Flag::recovery);
+                    EXPECT_TRUE(group.holds(survivor, repair)) << what;
+                }
+                group.step(survivor, DeadReleaseRequested{group[dead].self.life});
+                group.settle();
+                EXPECT_FALSE(is_withheld(group, survivor)) << what;
+                EXPECT_EQ(group.holds(survivor, waiting), compatible(own_mode, Mode::CR)) << what;
+                group.step(survivor, UnlockRequested{own, {}, {}});
+            }
+        }
+    }
+}
+
+// A name that was not known before the death may have been the dead node's.
+TEST(Lockspace, UnknownNamesAreWithheldToo) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    group.remove(b, base::LeaveReason::process_down);
+    group.fence(b);
+    const auto lock = group.request(a, "fresh", Mode::EX);
+    EXPECT_FALSE(group.holds(a, lock));
+    group.step(a, DeadReleaseRequested{group[b].self.life});
+    group.settle();
+    EXPECT_TRUE(group.holds(a, lock));
+}
+
+TEST(Lockspace, LeavingKeepsLocksAndValues) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    std::vector<LockId> of_a;
+    std::vector<LockId> of_b;
+    for (int i = 0; i < 10; ++i) of_a.push_back(group.request(a, "n" + std::to_string(i), Mode::EX, Flag::value_block));
+    group.settle();
+    ValueBytes value{};
+    value[0] = std::byte{7};
+    for (int i = 0; i < 10; ++i) {
+        const auto id = of_a[static_cast<std::size_t>(i)];
+        of_b.push_back(group.request(b, "n" + std::to_string(i), Mode::NL));
+        group.settle();
+        group.step(a, UnlockRequested{id, Flag::value_block, value});
+    }
+    group.settle();
+    group.step(a, LeaveRequested{});
+    group.settle();
+    EXPECT_TRUE(group[a].left);
+    EXPECT_TRUE(group[b].fences.empty());
+    for (int i = 0; i < 10; ++i) {
+        const auto lock = group.request(b, "n" + std::to_string(i), Mode::EX, Flag::value_block);
+        ASSERT_TRUE(group.holds(b, lock));
+        EXPECT_EQ(group.completion(b, lock)->value->bytes, value);
+        EXPECT_TRUE(group.completion(b, lock)->value->valid);
+    }
+}
+
+TEST(Lockspace, AHundredThousandLocksAreRebuiltInTime) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    for (int i = 0; i < 50000; ++i) {
+        group.request(a, "a" + std::to_string(i), Mode::EX);
+        group.request(b, "b" + std::to_string(i), Mode::PR);
+    }
+    group.settle();
+    group.remove(b, base::LeaveReason::node_down);
+    const auto start = std::chrono::steady_clock::now();
+    group.fence(b);
+    const auto took = std::chrono::steady_clock::now() - start;
+    EXPECT_TRUE(saw(group[a], NodePhase::recovered));
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+    std::printf("100000 locks, one of two nodes died: rebuilt in %lld ms\n", static_cast<long long>(milliseconds));
+    EXPECT_LT(milliseconds, 10000);
+}
+
+}  // namespace
+}  // namespace dlm

@@ -1,0 +1,123 @@
+// Lockspaces in one thread: everything that one tells another arrives, in order, when settle() is called.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "dlm/core/lockspace.hh"
+
+namespace dlm {
+
+class NodeGroup {
+  public:
+    struct Node {
+        Member self;
+        std::unique_ptr<Lockspace> lockspace;
+        std::vector<Completed> completed;
+        std::vector<BlockingNotice> blocking;
+        std::vector<NodeNotice> notices;
+        std::vector<base::NodeIncarnation> fences;
+        bool left = false;
+        bool lost = false;
+    };
+
+    std::uint32_t add(bool quorate = true) {
+        const auto id = static_cast<std::uint32_t>(nodes_.size() + 1);
+        base::Uuid uuid;
+        uuid.bytes[0] = static_cast<std::byte>(id);
+        auto& node = nodes_[id];
+        node.self = {{{id}, id}, {{id}, uuid}, uuid, 1};
+        node.lockspace = std::make_unique<Lockspace>(Lockspace::Settings{node.self});
+        step(id, QuorumChanged{quorate});
+        group_.push_back(node.self.process);
+        announce({node.self.process}, {});
+        settle();
+        return id;
+    }
+    void remove(std::uint32_t id, base::LeaveReason reason) {
+        std::erase(group_, nodes_.at(id).self.process);
+        announce({}, {{nodes_.at(id).self.process, reason}});
+        settle();
+    }
+    void fence(std::uint32_t id) {
+        for (const auto& member : group_) step(member.node.value, LifeFenced{nodes_.at(id).self.life});
+        settle();
+    }
+
+    Node& operator[](std::uint32_t id) { return nodes_.at(id); }
+    LockId request(std::uint32_t id, const Name& name, Mode mode, Flags flags = {}) {
+        const auto lock = next_++;
+        step(id, LockRequested{lock, next_++, name, mode, flags});
+        return lock;
+    }
+    void step(std::uint32_t id, const Event& event) {
+        Actions actions;
+        auto& node = nodes_.at(id);
+        node.lockspace->step(event, now, actions);
+        for (auto& action : actions) perform(id, node, action);
+    }
+    void settle() {
+        while (!mail_.empty()) {
+            auto [to, event] = std::move(mail_.front());
+            mail_.pop_front();
+            if (is_member(to)) step(to, event);
+        }
+        for (const auto& member : group_) nodes_.at(member.node.value).lockspace->check_invariants();
+    }
+    const Completed* completion(std::uint32_t id, LockId lock) {
+        for (const auto& each : nodes_.at(id).completed) {
+            if (each.lock == lock) return &each;
+        }
+        return nullptr;
+    }
+    bool holds(std::uint32_t id, LockId lock) {
+        const auto* done = completion(id, lock);
+        return done != nullptr && done->outcome == Outcome::granted;
+    }
+
+    base::Instant now;
+    std::size_t messages = 0;  // over TCP
+
+  private:
+    bool is_member(std::uint32_t id) const {
+        return std::any_of(group_.begin(), group_.end(), [&](const auto& m) { return m.node.value == id; });
+    }
+    void announce(std::vector<base::GroupMember> joined, std::vector<base::GroupLeft> left) {
+        for (const auto& member : group_) mail_.push_back({member.node.value, ViewChanged{{group_, joined, left}}});
+    }
+    void perform(std::uint32_t id, Node& node, Action& action) {
+        if (auto* completed = std::get_if<Completed>(&action)) {
+            node.completed.push_back(*completed);
+        } else if (auto* blocking = std::get_if<BlockingNotice>(&action)) {
+            node.blocking.push_back(*blocking);
+        } else if (auto* notice = std::get_if<NodeNotice>(&action)) {
+            node.notices.push_back(*notice);
+        } else if (auto* fence = std::get_if<RequestFence>(&action)) {
+            node.fences.push_back(fence->life);
+        } else if (auto* multicast = std::get_if<Multicast>(&action)) {
+            const GroupMessageDelivered event{node.self.process, multicast->message};
+            for (const auto& member : group_) mail_.push_back({member.node.value, event});
+        } else if (auto* sent = std::get_if<SendToPeer>(&action)) {
+            ++messages;
+            const auto to = static_cast<std::uint32_t>(sent->session.bytes[0]);
+            mail_.push_back({to, PeerMessageArrived{node.self.session, sent->message}});
+        } else if (std::holds_alternative<Left>(action)) {
+            node.left = true;
+            std::erase(group_, node.self.process);
+            announce({}, {{node.self.process, base::LeaveReason::leave}});
+        } else if (std::holds_alternative<Lost>(action)) {
+            node.lost = true;
+        }
+        (void)id;
+    }
+
+    std::map<std::uint32_t, Node> nodes_;
+    std::vector<base::GroupMember> group_;
+    std::deque<std::pair<std::uint32_t, Event>> mail_;
+    std::uint64_t next_ = 1;
+};
+
+}  // namespace dlm
