@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fencing/format/error.hh"
+#include "tests/sim/common/random.hh"
 
 namespace fencing {
 namespace {
@@ -108,6 +109,23 @@ TEST(FencingMessage, LongTextsAreCutAndLongMessagesRefused) {
     HistoryBatch batch;
     batch.entries.resize(max_list_entries, entry());
     EXPECT_FALSE(encode(batch));
+}
+
+// Whatever arrives: refused, or a message that we could have sent ourselves.
+TEST(FencingMessage, ChangedBytesNeverMakeNonsense) {
+    sim::Random random(1);
+    for (int round = 0; round < 100'000; ++round) {
+        auto bytes = *encode(random.pick(samples()));
+        for (auto changes = random.between(1, 4); changes > 0; --changes) {
+            bytes[random.below(bytes.size())] = static_cast<std::byte>(random.next());
+        }
+        if (random.one_in(4)) bytes.resize(random.below(bytes.size() + 1));
+        const auto message = decode(bytes);
+        if (!message) continue;
+        const auto again = encode(*message);
+        ASSERT_TRUE(again);
+        EXPECT_EQ(*again, bytes);
+    }
 }
 
 }  // namespace
