@@ -20,7 +20,7 @@ base::Result<Attributes> open(View& view, InodeReference inode);
 inline LockName open_lock(InodeNumber inode) { return {LockType::open, inode}; }
 
 enum class Deletion {
-    done,    // it is gone (or was gone before)
+    done,    // it is gone; where it was gone before, this or the error Errc::stale_inode
     more,    // a part was freed: run again
     in_use,  // somebody has it open: the last one that closes it deletes it
     linked,  // it has a name (again): nothing to do

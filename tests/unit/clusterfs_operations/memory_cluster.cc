@@ -6,6 +6,7 @@
 #include "clusterfs/core/error.hh"
 #include "clusterfs/core/format_filesystem.hh"
 #include "clusterfs/format/block_seal.hh"
+#include "clusterfs/format/inode.hh"
 
 namespace clusterfs::test {
 namespace {
@@ -105,6 +106,9 @@ base::Result<void> MemoryNode::fetch_block(const BlockNeed& need) {
     const auto fault = check(block->bytes, need.number, superblock().uuid());
     if (fault != BlockFault::none || block->as<BlockHeader>().magic != need.type) {
         return base::failure(Errc::corrupted, "block " + std::to_string(need.number) + ": " + text_of(fault));
+    }
+    if (need.type == BlockType::inode && (block->as<Inode>().flags & inode_deleted) != 0) {
+        return base::failure(Errc::stale_inode);
     }
     cache_.insert_or_assign(need.number, Cached{std::move(block), need.covered_by});
     return {};
