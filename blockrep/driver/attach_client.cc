@@ -117,8 +117,9 @@ base::Result<void> AttachClient::take_welcome(int socket) {
     }
     const bool sane = welcome.sector_size >= 512 && welcome.sector_size <= 4096 && welcome.size != 0;
     if (!sane) return base::failure(std::errc::protocol_error, "blockrepd describes an impossible device");
-    if (size_ != 0 && size_ != welcome.size) {
-        return base::failure(std::errc::protocol_error, resource_ + " has another size than before");
+    if (size_ != 0) {  // attached before: other threads rely on what was said then
+        if (size_ == welcome.size && sector_size_ == welcome.sector_size) return {};
+        return base::failure(std::errc::protocol_error, resource_ + " is another device than before");
     }
     size_ = welcome.size;
     sector_size_ = welcome.sector_size;

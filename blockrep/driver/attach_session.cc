@@ -113,6 +113,7 @@ void AttachSession::welcome(std::shared_ptr<DevicePort> device) {
     head.size = device_->size();
     const auto raw = attach::bytes_of(head);
     output_.insert(output_.end(), raw.begin(), raw.end());
+    input_.resize(input_size);
     reading_ = loop_.watch_readable(socket_.get(), [this] { on_readable(); });
     send_output();
 }
@@ -120,25 +121,26 @@ void AttachSession::welcome(std::shared_ptr<DevicePort> device) {
 // ---- requests
 void AttachSession::on_readable() {
     const auto self = shared_from_this();
-    const auto have = input_.size();
-    input_.resize(input_size);
-    const auto got = ::recv(socket_.get(), input_.data() + have, input_.size() - have, MSG_DONTWAIT);
-    input_.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    const auto space = std::span(input_).subspan(filled_);
+    const auto got = ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return hang_up("");
+    filled_ += static_cast<std::size_t>(got);
     consume();
 }
 
 // Stops reading while too much is in flight; the client is told its limit, so that only a broken one gets there.
 void AttachSession::consume() {
     std::size_t at = 0;
-    while (socket_.is_open() && input_.size() - at >= sizeof(attach::Request) && in_flight_ < attach::most_in_flight) {
+    while (socket_.is_open() && filled_ - at >= sizeof(attach::Request) && in_flight_ < attach::most_in_flight) {
         const auto request = attach::load_struct<attach::Request>(base::ByteView(input_).subspan(at));
         at += sizeof request;
         start(request);
     }
     if (!socket_.is_open()) return;
-    input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(at));
+    std::copy(input_.begin() + static_cast<std::ptrdiff_t>(at), input_.begin() + static_cast<std::ptrdiff_t>(filled_),
+              input_.begin());
+    filled_ -= at;
     const bool full = in_flight_ >= attach::most_in_flight;
     if (full) {
         reading_.reset();

@@ -58,7 +58,8 @@ class AttachSession : public std::enable_shared_from_this<AttachSession> {
     Events events_;
     base::EventLoop::Handle reading_;
     base::EventLoop::Handle writing_;
-    base::Bytes input_;
+    base::Bytes input_;       // the hello; then a buffer for requests
+    std::size_t filled_ = 0;  // of that buffer
     base::Bytes output_;
     bool output_posted_ = false;
 

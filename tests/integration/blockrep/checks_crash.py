@@ -113,4 +113,20 @@ def a_wrong_secret(pair):
     pair.a.adm("wait-connect", "r0", "--timeout", "5")
 
 
-CHECKS = [ended_while_in_use, a_wrong_secret, secondary_killed_under_load, primary_killed_under_load, both_killed, left_and_came_back, invalidated]
+def disk_lost_under_use(pair):
+    """Reads that the own disk cannot serve come from the peer, and the client sees no error."""
+    pair.install()
+    pair.run("qemu-io", "-f", "raw", "-c", "write -P 6 8M 8M", "-c", "flush", pair.a.uri)
+    with open(pair.a.disk, "r+b") as disk:
+        disk.truncate(1 << 20)
+    pair.run("qemu-io", "-f", "raw", "-c", "read -P 6 8M 8M", "-c", "write -P 4 9M 1M", "-c", "read -P 4 9M 1M", pair.a.uri)
+    expect(pair.a.state("dstate") == "Diskless/UpToDate", f"dstate {pair.a.state('dstate')}")
+    pair.run("qemu-io", "-f", "raw", "-c", "write -P 2 0 4k", "-c", "flush", pair.a.uri)
+    pair.a.make_disk(pair.size)
+    pair.a.adm("create-md", "--force", "r0")
+    pair.a.adm("attach", "r0")
+    pair.wait_synced()
+    pair.compare_replicas()
+
+
+CHECKS = [disk_lost_under_use, ended_while_in_use, a_wrong_secret, secondary_killed_under_load, primary_killed_under_load, both_killed, left_and_came_back, invalidated]
