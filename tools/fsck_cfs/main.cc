@@ -56,6 +56,7 @@ int verdict(const Call& call, const clusterfs::checking::CheckReport& report, bo
     std::printf("%s: %llu files, %llu directories, %llu of %llu blocks used\n", call.device.c_str(),
                 static_cast<unsigned long long>(report.files), static_cast<unsigned long long>(report.directories),
                 static_cast<unsigned long long>(report.used_blocks), static_cast<unsigned long long>(report.blocks));
+    for (const auto& failure : report.failed_repairs) std::printf("  could not be repaired: %s\n", failure.c_str());
     if (needs_a_person) std::printf("%s: run fsck.cfs without -p\n", call.device.c_str());
     if (report.left() > 0) {
         std::printf("%s: %llu problems are left\n", call.device.c_str(),

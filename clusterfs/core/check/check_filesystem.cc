@@ -29,7 +29,7 @@ base::Result<CheckReport> run_passes(SynchronousDevice& device, const CheckOptio
     BASE_TRY(check_namespace(*context));
     BASE_TRY(check_links(*context));
     BASE_TRY(check_maps(*context));
-    if (!options.read_only) BASE_TRY(repair_deferred(*context));
+    if (!options.read_only) repair_deferred(*context);
     BASE_TRY(finish(*context));
     context->report().blocks = superblock.block_count;
     return context->report();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/error.hh"
 #include "base/time.hh"
@@ -29,7 +30,8 @@ struct CheckReport {
     std::uint64_t files = 0;  // all that are no directories
     std::uint64_t blocks = 0;
     std::uint64_t used_blocks = 0;
-    std::uint64_t left() const { return found - repaired; }
+    std::vector<std::string> failed_repairs;  // what could not be done after all; counted as left
+    std::uint64_t left() const { return found - repaired + failed_repairs.size(); }
 };
 
 // An error means that the check could not be done: no superblock, unknown features, the device failed.

@@ -25,6 +25,7 @@ struct KnownInode {
     InodeNumber parent_found = 0;   // of a directory
     std::int32_t orphan_slot = -1;  // whose orphan directory lists it
     bool data_claimed = false;
+    bool is_stand_in = false;  // of a damaged directory that was not to be repaired: nothing on disk is believed
 
     bool is_directory() const { return type_of_mode(mode) == mode_directory; }
 };
@@ -110,7 +111,7 @@ base::Result<void> check_slots_and_journals(Context& context);
 base::Result<void> check_namespace(Context& context);
 base::Result<void> check_links(Context& context);
 base::Result<void> check_maps(Context& context);
-base::Result<void> repair_deferred(Context& context);
+void repair_deferred(Context& context);
 
 bool tell(const CheckOptions& options, CheckReport& report, Problem problem, const std::string& detail);
 

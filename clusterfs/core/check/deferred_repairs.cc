@@ -16,17 +16,21 @@ class DeferredRepairs {
   public:
     explicit DeferredRepairs(Context& context) : context_(context) {}
 
-    base::Result<void> run() {
+    void run() {
         const auto& work = context_.deferred();
-        for (const auto& tree : work.trees) BASE_TRY(build_tree(tree));
-        for (const auto& directory : work.directories) BASE_TRY(build_directory(directory));
-        for (const auto& clone : work.clones) BASE_TRY(copy_data(clone));
-        for (const auto number : work.lost) BASE_TRY(give_name(number));
-        for (const auto number : work.deletions) BASE_TRY(finish_deletion(number));
-        return {};
+        for (const auto& tree : work.trees) note(tree.inode, build_tree(tree));
+        for (const auto& directory : work.directories) build_directory(directory);
+        for (const auto& clone : work.clones) note(clone.inode, copy_data(clone));
+        for (const auto number : work.lost) note(number, give_name(number));
+        for (const auto number : work.deletions) note(number, finish_deletion(number));
     }
 
   private:
+    void note(InodeNumber inode, const base::Result<void>& outcome) {
+        if (outcome) return;
+        context_.report().failed_repairs.push_back("inode " + std::to_string(inode) + ": " + outcome.error().message());
+    }
+
     base::Result<void> run(const WholeDevice::Operation& operation) {
         return context_.whole().run(operation, context_.options().now);
     }
@@ -38,14 +42,13 @@ class DeferredRepairs {
         return {};
     }
 
-    base::Result<void> build_directory(const Deferred::Directory& directory) {
+    void build_directory(const Deferred::Directory& directory) {
         for (const auto& entry : directory.entries) {
-            BASE_TRY(run([&](View& view) {
-                return insert_entry(view, directory.inode, entry.name, {entry.inode, entry.type, 0},
-                                    Purpose::metadata_to_free);
-            }));
+            note(directory.inode, run([&](View& view) {
+                     return insert_entry(view, directory.inode, entry.name, {entry.inode, entry.type, 0},
+                                         Purpose::metadata_to_free);
+                 }));
         }
-        return {};
     }
 
     // The file gets blocks of its own with what is in the shared ones. A hole, should there be no room.
@@ -128,9 +131,9 @@ class DeferredRepairs {
 
 }  // namespace
 
-base::Result<void> repair_deferred(Context& context) {
+void repair_deferred(Context& context) {
     context.enter("repairs");
-    return DeferredRepairs(context).run();
+    DeferredRepairs(context).run();
 }
 
 }  // namespace clusterfs::checking

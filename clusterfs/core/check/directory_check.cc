@@ -70,20 +70,25 @@ class DirectoryCheck {
         if (leaf.count != entries_.size() - before) damage(at + "it counts its entries wrongly");
     }
 
+    bool is_misplaced(const CheckedEntry& entry) const {
+        return entry.cookie - cookie_base(entry.name, context_.superblock().directory_hash_seed) >= max_collisions;
+    }
+
     void judge_entries() {
+        // Equal names have equal hashes and lie together, unless they lie where they do not belong.
+        const bool in_order = std::ranges::none_of(entries_, [&](const auto& entry) { return is_misplaced(entry); });
         const auto seed = context_.superblock().directory_hash_seed;
-        std::set<std::string_view> names_of_hash;
+        std::set<std::string_view> names;
         std::uint64_t last_base = 0;
         std::vector<CheckedEntry> kept;
         kept.reserve(entries_.size());
         for (auto& entry : entries_) {
+            const auto detail = text() + ", \"" + entry.name + "\"";
+            if (is_misplaced(entry)) rebuild_ |= context_.found(Problem::entry_cookie, detail);
             const auto base = cookie_base(entry.name, seed);
-            if (entry.cookie - base >= max_collisions) {
-                rebuild_ |= context_.found(Problem::entry_cookie, text() + ", \"" + entry.name + "\"");
-            }
-            if (std::exchange(last_base, base) != base) names_of_hash.clear();
-            if (!names_of_hash.insert(entry.name).second &&
-                context_.found(Problem::entry_twice, text() + ", \"" + entry.name + "\"")) {
+            const bool other_hash = std::exchange(last_base, base) != base;
+            if (in_order && other_hash) names.clear();
+            if (!names.insert(entry.name).second && context_.found(Problem::entry_twice, detail)) {
                 rebuild_ = true;
                 continue;
             }

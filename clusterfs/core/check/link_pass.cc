@@ -44,6 +44,7 @@ bool correct_orphan_mark(Context& context, InodeNumber number, const KnownInode&
 base::Result<void> check_links(Context& context) {
     context.enter("link counts");
     for (const auto& [number, known] : context.inodes()) {
+        if (known.is_stand_in) continue;
         const auto loaded = context.load(number);
         if (loaded.block == nullptr) continue;
         auto changed = Context::copy(loaded);

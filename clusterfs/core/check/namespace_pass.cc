@@ -77,13 +77,10 @@ class NamespaceWalk {
         known.links_stored = 2;
         known.flags = flags;
         known.parent_stored = number;
+        known.is_stand_in = !repair;
         context_.inodes().insert_or_assign(number, known);
         ++context_.report().directories;
-        if (repair) {
-            context_.put(std::move(block));
-        } else {
-            unreadable_.insert(number);
-        }
+        if (repair) context_.put(std::move(block));
     }
 
     void walk_from(InodeNumber directory) {
@@ -95,7 +92,7 @@ class NamespaceWalk {
         while (!to_visit_.empty()) {
             const auto directory = to_visit_.back();
             to_visit_.pop_back();
-            if (unreadable_.contains(directory)) continue;
+            if (context_.inodes().at(directory).is_stand_in) continue;
             check_directory(context_, directory, [&](CheckedEntry& entry) { return judge_entry(directory, entry); });
             context_.whole().trim(cached_blocks);
         }
@@ -139,8 +136,8 @@ class NamespaceWalk {
 
     void check_orphans(std::uint32_t slot) {
         const auto directory = context_.superblock().slots[slot].orphan_directory;
-        if (unreadable_.contains(directory)) return;
         auto& known = context_.inodes().at(directory);
+        if (known.is_stand_in) return;
         known.names_found = 1;
         known.parent_found = directory;
         check_directory(context_, directory, [&](CheckedEntry& entry) { return judge_orphan(directory, slot, entry); });
@@ -248,7 +245,6 @@ class NamespaceWalk {
 
     Context& context_;
     std::set<InodeNumber> orphan_directories_;
-    std::set<InodeNumber> unreadable_;  // stand-ins for directories that were not to be repaired
     std::vector<InodeNumber> to_visit_;
 };
 

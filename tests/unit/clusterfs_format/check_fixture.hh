@@ -118,6 +118,9 @@ class CheckTest : public FilesystemTest {
         std::string text;
     };
     Outcome check(bool read_only, bool yes = true) {
+        return check(read_only, [yes](const checking::ProblemRow&) { return yes; });
+    }
+    Outcome check(bool read_only, const std::function<bool(const checking::ProblemRow&)>& answer) {
         Outcome outcome;
         checking::CheckOptions options;
         options.read_only = read_only;
@@ -125,7 +128,7 @@ class CheckTest : public FilesystemTest {
         options.decide = [&](const checking::ProblemRow& row, const std::string& detail) {
             outcome.problems.insert(row.problem);
             outcome.text += std::string(row.message) + " (" + detail + ")\n";
-            return yes;
+            return answer(row);
         };
         auto report = checking::check_filesystem(device_, options);
         EXPECT_TRUE(report) << report.error().message();

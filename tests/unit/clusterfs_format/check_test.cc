@@ -355,33 +355,58 @@ TEST_F(Check, CopiesSharedDataForTheSecondFile) {
     }
 }
 
-// Whatever bytes are in metadata, the check ends, and after a repair the second check finds nothing.
-TEST_F(Check, SurvivesRandomDamage) {
-    const auto good = device_;
-    std::vector<BlockNumber> metadata;
-    const auto& layout = whole_->superblock().slots[0];
-    for (BlockNumber number = 0; number < device_.block_count(); ++number) {
-        const bool in_journal = number > layout.journal_first && number < layout.journal_first + layout.journal_blocks;
-        if (device_.has(number) && !in_journal && is_known(on_disk<BlockHeader>(number).magic)) {
-            metadata.push_back(number);
+class RandomDamage : public Check {
+  protected:
+    void SetUp() override {
+        Check::SetUp();
+        good_ = std::make_unique<MemoryDevice>(device_);
+        const auto& layout = whole_->superblock().slots[0];
+        for (BlockNumber number = 3; number < device_.block_count(); ++number) {
+            const bool in_journal =
+                number > layout.journal_first && number < layout.journal_first + layout.journal_blocks;
+            if (!device_.has(number) || in_journal) continue;
+            if (is_known(on_disk<BlockHeader>(number).magic)) metadata_.push_back(number);
         }
     }
-    std::uint32_t random = 12345;
-    const auto next = [&] { return random = random * 1664525 + 1013904223; };
-    for (int round = 0; round < 100; ++round) {
-        device_ = good;
+    std::uint32_t next() { return (random_ = random_ * 1664525 + 1013904223) >> 8; }
+    void damage() {
+        device_ = *good_;
         for (int i = 0; i < 6; ++i) {
-            const auto number = metadata[(next() >> 8) % metadata.size()];
-            if (number == superblock_number) continue;
-            auto& block = device_.at(number);
-            for (int bytes = 0; bytes < 4; ++bytes)
-                block.bytes[(next() >> 8) % 400] = static_cast<std::byte>(next() >> 24);
-            if ((next() >> 10) % 4 != 0) seal(block.bytes, block.as<BlockHeader>().sequence);
+            auto& block = device_.at(metadata_[next() % metadata_.size()]);
+            for (int bytes = 0; bytes < 4; ++bytes) block.bytes[next() % 400] = static_cast<std::byte>(next());
+            if (next() % 4 != 0) seal(block.bytes, block.as<BlockHeader>().sequence);
         }
+    }
+
+    std::unique_ptr<MemoryDevice> good_;
+    std::vector<BlockNumber> metadata_;
+    std::uint32_t random_ = 12345;
+};
+
+// Whatever bytes are in metadata, the check ends, and after a repair the second check finds nothing.
+TEST_F(RandomDamage, IsRepairedInOneRun) {
+    for (int round = 0; round < 100; ++round) {
+        damage();
         const auto repaired = check(false);
         ASSERT_EQ(repaired.report.left(), 0U) << repaired.text;
         const auto again = check(true);
         ASSERT_EQ(again.report.found, 0U) << round << "\nfirst:\n" << repaired.text << "second:\n" << again.text;
+    }
+}
+
+TEST_F(RandomDamage, CanBeRepairedAfterOnlyPartOfItWas) {
+    for (int round = 0; round < 100; ++round) {
+        damage();
+        const auto partly = check(false, [&](const checking::ProblemRow& row) {
+            return row.severity != checking::Severity::loss || next() % 2 == 0;
+        });
+        const auto repaired = check(false);
+        ASSERT_EQ(repaired.report.left(), 0U) << repaired.text;
+        const auto again = check(true);
+        ASSERT_EQ(again.report.found, 0U) << round << "\npartly:\n"
+                                          << partly.text << "rest:\n"
+                                          << repaired.text << "then:\n"
+                                          << again.text;
     }
 }
 
