@@ -57,7 +57,7 @@ TEST_F(ConfigTest, TwoNodes) {
     ASSERT_TRUE(config.has_value()) << config.error().message();
     const auto& a = config->settings.nodes.at({1});
     EXPECT_EQ(a.name, "a");
-    EXPECT_EQ(a.delay, base::Duration::seconds(2)) << "the lowest node survives a tie";
+    EXPECT_EQ(a.delay, base::Duration::seconds(4)) << "the lowest node survives a tie";
     EXPECT_EQ(config->settings.nodes.at({2}).delay, base::Duration{});
     EXPECT_EQ(a.levels, (std::vector<std::vector<std::string>>{{"bmc-a"}}));
     const auto& device = config->devices.at("bmc-a");
