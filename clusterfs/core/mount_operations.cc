@@ -1,15 +1,31 @@
 #include "clusterfs/core/mount_operations.hh"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/ensure.hh"
 #include "clusterfs/format/block_seal.hh"
+#include "clusterfs/format/inode.hh"
 
 namespace clusterfs {
 namespace {
 constexpr std::size_t longest_read = 64;
+
+// Why a whole block is of no use, or nothing. A number that was an inode's when the kernel learnt it may stand for
+// anything now. Such a block is covered by another lock than the one it was read under: it must not be cached.
+std::optional<base::Error> unfit(const BlockNeed& need, const Block& block) {
+    const auto found = block.as<BlockHeader>().magic;
+    const auto number = std::to_string(need.number);
+    if (need.type == BlockType::inode) {
+        const bool lives = found == BlockType::inode && (block.as<Inode>().flags & inode_deleted) == 0;
+        if (!lives) return base::Error{make_error_code(Errc::stale_inode), "inode " + number};
+    } else if (found != need.type) {
+        return base::Error{make_error_code(Errc::corrupted), "block " + number + " is of type " + text_of(found)};
+    }
+    return std::nullopt;
+}
 }  // namespace
 
 void MountOperations::run(Mount::Operation operation, Mount::Completion done) {
@@ -60,8 +76,8 @@ bool MountOperations::wait_for_pins(Id id, Pending& pending, View& view) {
         const auto mode = reads_only ? LockMode::shared : locks_.granted_mode(name);
         pending.locks.emplace(name, mode);
         waiting_for_lock_[name].push_back(id);
-        protect(pending, {});
         locks_.want_again(name, mode);
+        protect(pending, {});  // may let it be given back at once
         return true;
     }
     return false;
@@ -177,6 +193,7 @@ void MountOperations::on_block(const BlockNeed& need, const std::shared_ptr<Bloc
                                 "block " + std::to_string(need.number) + ": " + text_of(fault)};
         return block_arrived(need.number, &error);
     }
+    if (const auto error = unfit(need, *block)) return block_arrived(need.number, &*error);
     io_.saw_sequence(block->as<BlockHeader>().sequence);
     cache_.insert_clean(need.number, need.covered_by, block);
     block_arrived(need.number, nullptr);

@@ -17,6 +17,7 @@ Mount::State::State(MountOptions given, std::uint64_t device_blocks, const ViewS
               {[this] { progressed = true; }, [this](const base::Error& error) { journal_failed(error); }}),
       operations(io, cache, locks, journal, source),
       orphans(io, operations),
+      reclaim(operations),
       read_only(options.read_only) {}
 
 bool Mount::State::make_clean(const LockName& name) {
@@ -52,7 +53,6 @@ void Mount::State::superblock_read(base::Result<MountIo::Blocks> read) {
 void Mount::State::claimed(base::Result<ClaimedSlot> claim) {
     if (phase != Phase::starting) return;
     if (!claim) return cannot_start(claim.error());
-    phase = Phase::running;
     replayed_at_start = claim->replayed.size();
     SlotRecovery::Callbacks callbacks;
     callbacks.ours = [this](BlockNumber number) { return cache.contains(number); };
@@ -60,14 +60,24 @@ void Mount::State::claimed(base::Result<ClaimedSlot> claim) {
     callbacks.failed = [this](const base::Error& error) { failure = error; };
     const auto own_slot = options.read_only ? std::nullopt : std::optional(claim->slot);
     recovery.emplace(io, sb(), own_slot, std::move(callbacks));
-    io.actions().push_back(Started{});
     if (!options.read_only) {
         slot = claim->slot;
         journal.open(claim->region, claim->journal);
-        orphans.open(slot);
-        for (const auto replayed : claim->replayed) {
-            if (replayed != slot) orphans.clean(replayed);
-        }
+    }
+    if (!claim->alone) return ready(claim->replayed);
+    reclaim.run(sb().geometry().group_count(), [this, replayed = claim->replayed] {
+        io.release_lock(slot_map_lock);
+        ready(replayed);
+    });
+}
+
+void Mount::State::ready(const std::vector<std::uint32_t>& replayed) {
+    if (phase != Phase::starting) return;
+    phase = Phase::running;
+    io.actions().push_back(Started{});
+    if (!options.read_only) orphans.open(slot);
+    for (const auto other : replayed) {
+        if (!options.read_only && other != slot) orphans.clean(other);
     }
     for (const auto& node : std::exchange(died_early, {})) recovery->node_died(node);
 }

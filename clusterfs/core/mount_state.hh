@@ -13,6 +13,7 @@
 #include "clusterfs/core/mount_io.hh"
 #include "clusterfs/core/mount_operations.hh"
 #include "clusterfs/core/mount_orphans.hh"
+#include "clusterfs/core/mount_reclaim.hh"
 #include "clusterfs/core/slot_recovery.hh"
 
 namespace clusterfs {
@@ -33,6 +34,7 @@ struct Mount::State : LockOwner {
     void read_superblock();
     void superblock_read(base::Result<MountIo::Blocks> read);
     void claimed(base::Result<ClaimedSlot> claim);
+    void ready(const std::vector<std::uint32_t>& replayed);
     void cannot_start(const base::Error& error);
 
     // ---- events ----
@@ -62,6 +64,7 @@ struct Mount::State : LockOwner {
     JournalWriter journal;
     MountOperations operations;
     MountOrphans orphans;
+    MountReclaim reclaim;
     std::optional<SlotRecovery> recovery;
     std::vector<base::NodeIncarnation> died_early;  // before we had started
 

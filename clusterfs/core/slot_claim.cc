@@ -110,6 +110,7 @@ void SlotClaim::replay(std::uint32_t slot) {
 
 // The slot that this node had last time, so that its allocation groups stay together; else one that nobody had.
 void SlotClaim::choose() {
+    if (options_.read_only) claimed_.alone = false;
     if (options_.read_only) return write_map();
     if (owned_.empty()) {
         // The lock of a slot that was given up just now may still be on its way back.
@@ -157,7 +158,8 @@ void SlotClaim::write_map() {
 
 void SlotClaim::finish(base::Result<ClaimedSlot> outcome) {
     for (const auto& [slot, state] : owned_) io_.release_lock(slot_lock(slot));
-    io_.release_lock(slot_map_lock);
+    const bool keeps_map_lock = outcome && outcome->alone;
+    if (!keeps_map_lock) io_.release_lock(slot_map_lock);
     done_(std::move(outcome));
 }
 

@@ -29,7 +29,9 @@ struct ClaimedSlot {
     JournalRegion region;
     JournalState journal;                 // marked dirty, empty
     std::vector<std::uint32_t> replayed;  // slots whose journals were dirty
-    bool alone = false;                   // no other slot is owned by a living node
+    // No other slot is owned by a living node, and every journal is empty. Then S0 is still held, so that it remains
+    // so: to be released by the caller.
+    bool alone = false;
 };
 
 class SlotClaim : public std::enable_shared_from_this<SlotClaim> {

@@ -5,14 +5,17 @@
 #include <string>
 
 #include "base/ensure.hh"
+#include "clusterfs/format/block_seal.hh"
 #include "clusterfs/format/superblock.hh"
 
 namespace clusterfs {
 namespace {
 
-std::string wrong_type(BlockNumber number, BlockType found, BlockType wanted) {
-    return "block " + std::to_string(number) + " is of type " + std::to_string(static_cast<std::uint32_t>(found)) +
-           " where type " + std::to_string(static_cast<std::uint32_t>(wanted)) + " must be";
+// The number of an inode may be an old one, that the kernel or a handle still has; any other pointer must be right.
+std::unexpected<base::Error> wrong_type(BlockNumber number, BlockType found, BlockType wanted) {
+    auto detail =
+        "block " + std::to_string(number) + " is " + text_of(found) + " where " + text_of(wanted) + " must be";
+    return base::failure(wanted == BlockType::inode ? Errc::stale_inode : Errc::corrupted, std::move(detail));
 }
 
 }  // namespace
@@ -46,7 +49,7 @@ base::Result<BlockHandle> View::fetch(BlockNumber number, const LockName& covere
         return base::failure(Errc::needed, "block " + std::to_string(number));
     }
     const auto found = handle->as<BlockHeader>().magic;
-    if (found != type) return base::failure(Errc::corrupted, wrong_type(number, found, type));
+    if (found != type) return wrong_type(number, found, type);
     return handle;
 }
 
@@ -54,7 +57,7 @@ base::Result<const Block*> View::block(BlockNumber number, const LockName& cover
     base::ensure(source_.held(covered_by) >= LockMode::shared, "a block is read without its lock");
     if (const auto changed = transaction_.blocks.find(number); changed != transaction_.blocks.end()) {
         const auto found = changed->second.block->as<BlockHeader>().magic;
-        if (found != type) return base::failure(Errc::corrupted, wrong_type(number, found, type));
+        if (found != type) return wrong_type(number, found, type);
         return changed->second.block.get();
     }
     BASE_ASSIGN(auto handle, fetch(number, covered_by, type));
@@ -67,7 +70,7 @@ base::Result<Block*> View::modify(BlockNumber number, const LockName& covered_by
     base::ensure(source_.held(covered_by) == LockMode::exclusive, "a block is changed without its exclusive lock");
     if (const auto changed = transaction_.blocks.find(number); changed != transaction_.blocks.end()) {
         const auto found = changed->second.block->as<BlockHeader>().magic;
-        if (found != type) return base::failure(Errc::corrupted, wrong_type(number, found, type));
+        if (found != type) return wrong_type(number, found, type);
         return changed->second.block.get();
     }
     BASE_ASSIGN(auto handle, fetch(number, covered_by, type));

@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "clusterfs/core/allocator.hh"
+#include "clusterfs/core/error.hh"
 #include "clusterfs/core/inode.hh"
+#include "clusterfs/core/operations/attributes.hh"
 #include "clusterfs/core/operations/open.hh"
 #include "clusterfs/core/slot_claim.hh"
+#include "clusterfs/format/allocation_group.hh"
 #include "clusterfs/format/block_seal.hh"
 #include "clusterfs/format/slot_map.hh"
 #include "tests/unit/clusterfs_core/rig.hh"
@@ -109,6 +112,36 @@ TEST(MountStart, SurvivesATornSlotMap) {
     rig.start();
     EXPECT_TRUE(rig.started);
     EXPECT_EQ(check(device->at(slot_map_number).bytes, slot_map_number), BlockFault::none);
+}
+
+TEST(MountStart, AloneItMakesFreeMetadataFree) {
+    auto device = formatted_device();
+    const auto map = [&]() -> const AllocationMap& {
+        const auto geometry = device->at(superblock_number).as<Superblock>().geometry();
+        return device->at(geometry.map_block(0, 0)).as<AllocationMap>();
+    };
+    {
+        Rig rig(*device);
+        rig.start();
+        ASSERT_TRUE(rig.run([](View& view) -> base::Result<void> {
+            BASE_ASSIGN(const auto range, allocate(view, Purpose::metadata, 1, 0));
+            return release(view, range, Purpose::metadata);
+        }));
+        rig.stop();
+    }
+    EXPECT_EQ(map().free_metadata_count, 1U);
+    {
+        Rig rig(*device);
+        rig.refused = {slot_lock(1)};
+        rig.start();
+        rig.stop();
+        EXPECT_EQ(map().free_metadata_count, 1U) << "another node may have it in its journal";
+    }
+    Rig rig(*device);
+    rig.start();
+    EXPECT_TRUE(rig.started);
+    rig.stop();
+    EXPECT_EQ(map().free_metadata_count, 0U);
 }
 
 TEST(MountCommit, OneStableWriteMakesAChangeDurable) {
@@ -369,6 +402,35 @@ TEST(MountErrors, AJournalThatCannotBeWrittenMakesItReadOnly) {
     rig.log.clear();
     rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
     EXPECT_TRUE(rig.actions<ReleaseLock>().empty());
+}
+
+// The kernel still has the number of an inode whose block became something else: that is stale, and what was read is
+// not kept, because another lock covers it.
+TEST(MountErrors, AStaleInodeNumberLeavesNothingInTheCache) {
+    const auto device = formatted_device();
+    Rig rig(*device);
+    rig.refused = {slot_lock(1)};
+    rig.start();
+    const auto geometry = rig.mount().superblock().geometry();
+    const auto number = geometry.map_block(geometry.group_count() - 1, 0);
+    const auto stale = rig.run([&](View& view) -> base::Result<void> {
+        BASE_TRY(operations::get_attributes(view, {number, 1}));
+        return {};
+    });
+    ASSERT_FALSE(stale);
+    EXPECT_EQ(stale.error().code, Errc::stale_inode);
+    // Another node changed the map meanwhile; whoever reads it under its own lock must see that.
+    auto& map = device->at(number);
+    map.as<AllocationMap>().bad_count = 1;
+    map.as<AllocationMap>().free_count -= 1;
+    seal(map.bytes, map.as<BlockHeader>().sequence + 1);
+    const LockName lock{LockType::allocation_group, geometry.group_count() - 1};
+    EXPECT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+        BASE_TRY(view.lock(lock, LockMode::shared));
+        BASE_ASSIGN(const auto* block, view.block(number, lock, BlockType::allocation_map));
+        EXPECT_EQ(block->as<AllocationMap>().bad_count, 1U);
+        return {};
+    }));
 }
 
 TEST(MountErrors, ADamagedBlockFailsOnlyWhoNeedsIt) {
