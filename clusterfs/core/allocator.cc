@@ -50,26 +50,27 @@ class Search {
     Search(View& view, Purpose purpose, std::uint32_t wanted, BlockNumber goal)
         : view_(view), purpose_(purpose), wanted_(wanted), goal_(goal) {}
 
+    // Metadata goes where metadata was, in the whole group, before it takes blocks that data could have.
     base::Result<std::optional<BlockRange>> in_group(std::uint64_t group) {
+        if (purpose_ != Purpose::data) {
+            BASE_ASSIGN(auto found, in_maps(group, BlockState::free_metadata));
+            if (found) return found;
+        }
+        return in_maps(group, BlockState::free);
+    }
+
+  private:
+    base::Result<std::optional<BlockRange>> in_maps(std::uint64_t group, BlockState state) {
         const auto geometry = view_.superblock().geometry();
         const auto maps = geometry.maps_in_group(group);
         const auto start = geometry.group_of(goal_) == group ? geometry.map_index_of(goal_) : 0;
         for (std::uint32_t i = 0; i < maps; ++i) {
-            BASE_ASSIGN(auto found, in_map(group, (start + i) % maps));
-            if (found) return found;
+            BASE_ASSIGN(const auto* map, read_map(view_, group, (start + i) % maps));
+            const bool has_some = state == BlockState::free ? map->free_count > 0 : map->free_metadata_count > 0;
+            const auto room = std::min(wanted_, room_in(*map));
+            if (!has_some || room == 0) continue;
+            if (const auto run = best_run(*map, state, room)) return take(*map, *run);
         }
-        return std::optional<BlockRange>();
-    }
-
-  private:
-    base::Result<std::optional<BlockRange>> in_map(std::uint64_t group, std::uint32_t index) {
-        BASE_ASSIGN(const auto* map, read_map(view_, group, index));
-        const auto room = std::min(wanted_, room_in(*map));
-        if (room == 0) return std::optional<BlockRange>();
-        if (purpose_ != Purpose::data && map->free_metadata_count > 0) {
-            if (const auto run = best_run(*map, BlockState::free_metadata, room)) return take(*map, *run);
-        }
-        if (const auto run = best_run(*map, BlockState::free, room)) return take(*map, *run);
         return std::optional<BlockRange>();
     }
 

@@ -30,7 +30,11 @@ std::vector<base::NodeIncarnation> owners_of_slots(clusterfs::SynchronousDevice&
 bool is_mounted_here(const std::string& resource) {
     const auto socket = base::run_path("cfs/mount-" + resource + ".sock");
     const boost::json::object request{{"command", "status"}};
-    return base::call_control(socket, request, base::Duration::seconds(3)).has_value();
+    const auto reply = base::call_control(socket, request, base::Duration::seconds(3));
+    if (reply) return true;
+    // Any other answer, and none in time, come from somebody who is there.
+    const auto code = reply.error().code;
+    return code != std::errc::no_such_file_or_directory && code != std::errc::connection_refused;
 }
 
 // Lives that are known to have ended, as cfs-fenced tells them. Without it none are known.
