@@ -19,6 +19,13 @@ dlm::Mode to_mode(LockMode mode) {
     return dlm::Mode::NL;
 }
 
+dlm::Flags to_flags(bool no_queue, bool recovery) {
+    dlm::Flags flags;
+    if (no_queue) flags = flags | dlm::Flag::no_queue;
+    if (recovery) flags = flags | dlm::Flag::recovery;
+    return flags;
+}
+
 LockMode from_mode(dlm::Mode mode) {
     if (mode == dlm::Mode::EX || mode == dlm::Mode::PW) return LockMode::exclusive;
     return mode == dlm::Mode::PR ? LockMode::shared : LockMode::none;
@@ -44,30 +51,33 @@ void DlmLockService::start(Callbacks callbacks) {
 }
 
 // With the mutex.
-dlm::LockspaceClient::Requested DlmLockService::ask(LockName name, LockMode mode, bool no_queue, bool recovery) {
-    dlm::Flags flags;
-    if (no_queue) flags = flags | dlm::Flag::no_queue;
-    if (recovery) flags = flags | dlm::Flag::recovery;
+dlm::LockspaceClient::Requested DlmLockService::ask(LockName name, LockMode mode, dlm::Flags flags) {
     auto& held = held_[name];
     auto requested = held.granted ? client_->convert(held.id, to_mode(mode), flags)
                                   : client_->request(name.text(), to_mode(mode), flags);
     held.id = requested.lock;
     held.pending = true;
+    held.asked = mode;
+    held.flags = flags;
     names_[held.id] = name;
     return requested;
 }
 
-void DlmLockService::request(LockName name, LockMode mode, bool no_queue, bool recovery) {
-    const std::lock_guard lock(mutex_);
-    const auto requested = ask(name, mode, no_queue, recovery);
+void DlmLockService::ask_later_answered(LockName name, LockMode mode, dlm::Flags flags) {
+    const auto requested = ask(name, mode, flags);
     auto& held = held_.at(name);
     held.answering = requested.answer != dlm::LockspaceClient::Answer::queued;
     if (held.answering) answer_later(requested);
 }
 
+void DlmLockService::request(LockName name, LockMode mode, bool no_queue, bool recovery) {
+    const std::lock_guard lock(mutex_);
+    ask_later_answered(name, mode, to_flags(no_queue, recovery));
+}
+
 LockService::Answer DlmLockService::try_request(LockName name, LockMode mode, bool no_queue, bool recovery) {
     const std::lock_guard lock(mutex_);
-    const auto requested = ask(name, mode, no_queue, recovery);
+    const auto requested = ask(name, mode, to_flags(no_queue, recovery));
     if (requested.answer == dlm::LockspaceClient::Answer::queued) return Answer::later;
     auto& held = held_.at(name);
     held.pending = false;
@@ -139,16 +149,18 @@ void DlmLockService::release(LockName name, LockMode keep) {
     const std::lock_guard lock(mutex_);
     const auto found = held_.find(name);
     if (found == held_.end()) return;
-    const auto id = found->second.id;
-    if (keep != LockMode::none && found->second.granted) {
-        // What is under way ends first; the client hears of it, and asks again if it still wants that.
-        if (found->second.pending) client_->cancel(id);
-        client_->convert(id, to_mode(keep), {});
+    const auto held = found->second;
+    const bool converts = held.pending && !held.answering;
+    if (keep != LockMode::none && held.granted) {
+        // While it waits for more it holds no more than shared.
+        if (!converts) client_->convert(held.id, to_mode(keep), {});
         return;
     }
-    client_->unlock(id);
-    names_.erase(id);
+    client_->unlock(held.id);
+    names_.erase(held.id);
     held_.erase(found);
+    // What it waits for is still wanted, from nothing.
+    if (converts && held.granted) ask_later_answered(name, held.asked, held.flags);
 }
 
 void DlmLockService::release_dead(const base::NodeIncarnation& node) { client_->release_dead(node); }

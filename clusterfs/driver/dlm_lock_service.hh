@@ -34,8 +34,11 @@ class DlmLockService : public LockService {
         bool pending = false;             // the client waits for an answer
         bool answering = false;           // which is on its way to it
         std::optional<dlm::Mode> wanted;  // came meanwhile: told after the answer
+        LockMode asked = LockMode::none;  // what is pending
+        dlm::Flags flags;
     };
-    dlm::LockspaceClient::Requested ask(LockName name, LockMode mode, bool no_queue, bool recovery);
+    dlm::LockspaceClient::Requested ask(LockName name, LockMode mode, dlm::Flags flags);
+    void ask_later_answered(LockName name, LockMode mode, dlm::Flags flags);
     void completed(const dlm::Completed& completed);
     void blocking(const dlm::BlockingNotice& notice);
     void node(const dlm::NodeNotice& notice);

@@ -28,7 +28,9 @@ Lockspace::Lockspace(const Settings& settings)
 void Lockspace::step(const Event& event, base::Instant now, Actions& actions) {
     now_ = now;
     actions_ = &actions;
+    const auto before = membership_.phase();
     std::visit([this](const auto& each) { on(each); }, event);
+    if (membership_.phase() != before) phase_since_ = now;
     actions_ = nullptr;
 }
 
@@ -143,6 +145,14 @@ void Lockspace::describe(base::JsonWriter& json, base::Instant now, bool locks) 
     json.begin_object().member("node", self_.value);
     json.key("membership");
     membership_.describe(json);
+    json.member("phase_ms", (now - phase_since_).to_milliseconds());
+    if (membership_.phase() == Membership::Phase::rebuilding) {
+        json.key("not_rebuilt").begin_array();
+        for (const auto& [node, session] : sessions_) {
+            if (!told_everything_.contains(node)) json.value(node.value);
+        }
+        json.end_array();
+    }
     json.member("owned", owned_.size()).member("mastered", mastered_.size());
     json.member("directory", directory_.size()).member("stashed", stash_.size());
     std::size_t pending = 0;

@@ -166,6 +166,7 @@ class Lockspace {
     base::NodeId self_;
     base::Instant now_;           // of the step under way
     Actions* actions_ = nullptr;  // likewise
+    base::Instant phase_since_;
 
     Generation generation_ = 0;                     // whose rebuild has begun
     std::map<base::NodeId, base::Uuid> sessions_;   // its participants

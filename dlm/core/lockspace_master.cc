@@ -15,6 +15,7 @@ void Lockspace::to_master(base::NodeId from, const Request& message) {
     auto found = mastered_.find(message.name);
     if (found == mastered_.end()) {
         if (directory_of(message.name) != self_) return send(from, NotMaster{message.lock, message.operation});
+        if (!is_master(from)) return send(from, Refused{message.lock, message.operation, Outcome::invalid, false});
         auto& master = directory_.try_emplace(message.name, from).first->second;
         if (master != self_) return send(from, Redirect{message.lock, message.operation, message.name, master});
         master_here(message.name);

@@ -21,7 +21,10 @@ bool flags_fit_conversion(Mode from, const ConversionRequested& event) {
 
 void Lockspace::on(const LockRequested& event) {
     if (!flags_fit_request(event)) return act(Completed{event.lock, event.operation, Outcome::invalid, {}, false, {}});
-    if (membership_.terminal()) return act(Completed{event.lock, event.operation, Outcome::cancelled, {}, false, {}});
+    // Who leaves has said that it holds nothing, and will not.
+    if (membership_.terminal() || membership_.leaving()) {
+        return act(Completed{event.lock, event.operation, Outcome::cancelled, {}, false, {}});
+    }
     auto& lock = owned_[event.lock];
     base::ensure(!lock.pending && !lock.granted, "a lock id was used twice");
     lock.name = event.name;

@@ -347,9 +347,40 @@ std::string_view text_of(NodePhase phase) {
     return "";
 }
 
+std::string Membership::waits_for() const {
+    std::string text;
+    const auto add = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+    if (phase_ == Phase::agreeing) {
+        for (const auto& process : view_) {
+            if (!statuses_.contains(process)) add("the status of node " + std::to_string(process.node.value));
+        }
+        if (text.empty()) add("a node to leave the group");
+    } else if (phase_ == Phase::waiting) {
+        for (const auto& member : dead_) {
+            if (!is_fenced(member.life)) add("the fence of " + node_text(member.life));
+        }
+        for (const auto& stranger : strangers_) {
+            if (!strangers_fenced_.contains(stranger.node)) {
+                add("the fence of any life of node " + std::to_string(stranger.node.value));
+            }
+        }
+        for (const auto& member : round_.participants) {
+            if (is_fenced(member.life)) add(node_text(member.life) + " to leave the group");
+        }
+        if (!quorate_) add("quorum");
+    } else if (phase_ == Phase::ready) {
+        for (const auto& member : round_.participants) {
+            if (!ready_.contains(member.process)) add(node_text(member.life) + " to be ready");
+        }
+    } else if (phase_ == Phase::running && !quorate_) {
+        add("quorum");
+    }
+    return text;
+}
+
 void Membership::describe(base::JsonWriter& json) const {
     json.begin_object().member("phase", text_of(phase_)).member("generation", round_.generation);
-    json.member("quorate", quorate_);
+    json.member("waits_for", waits_for()).member("quorate", quorate_);
     json.key("members").begin_array();
     for (const auto& member : members_) json.value(member.process.node.value);
     json.end_array().key("dead").begin_array();

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/json_writer.hh"
@@ -63,6 +64,8 @@ class Membership {
     // Sessions that may still speak: participants, and the dead that are not certified.
     std::set<Member> linked() const;
 
+    // For people: what this phase waits for; empty when for nothing.
+    std::string waits_for() const;
     void check_invariants() const;
     void describe(base::JsonWriter& json) const;
 

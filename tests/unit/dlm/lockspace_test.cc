@@ -185,6 +185,18 @@ TEST(Lockspace, LeavingKeepsLocksAndValues) {
     }
 }
 
+TEST(Lockspace, WhoLeavesGetsNothingMore) {
+    NodeGroup group;
+    const auto a = group.add();
+    group.add();
+    group.step(a, LeaveRequested{});
+    const auto lock = group.request(a, "n", Mode::EX);
+    ASSERT_NE(group.completion(a, lock), nullptr);
+    EXPECT_EQ(group.completion(a, lock)->outcome, Outcome::cancelled);
+    group.settle();
+    EXPECT_TRUE(group[a].left);
+}
+
 TEST(Lockspace, AHundredThousandLocksAreRebuiltInTime) {
     NodeGroup group;
     const auto a = group.add();
