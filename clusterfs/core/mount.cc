@@ -33,9 +33,9 @@ void Mount::run(Operation operation, Completion done, base::Instant now, base::W
 
 void Mount::unpin(const LockName& name, base::Instant now, base::WallTime wall, Actions& actions) {
     auto& s = *state_;
-    if (s.phase == State::Phase::stopped) return;
+    const bool pins_are_dropped = s.phase == State::Phase::stopping && s.stop_step >= State::StopStep::locks;
+    if (s.phase == State::Phase::stopped || pins_are_dropped) return;
     s.io.enter(now, wall, actions);
-    if (s.locks.granted_mode(name) == LockMode::none) return;  // all pins were dropped by stop()
     s.locks.unpin(name, now, actions);
     s.settle();
 }

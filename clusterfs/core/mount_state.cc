@@ -65,7 +65,11 @@ void Mount::State::claimed(base::Result<ClaimedSlot> claim) {
         journal.open(claim->region, claim->journal);
     }
     if (!claim->alone) return ready(claim->replayed);
+    // Nobody else can have taken a slot since: whoever is or will be reported dead now, its journal was replayed.
+    reclaiming = true;
+    for (const auto& node : std::exchange(died_early, {})) io.actions().push_back(ReleaseDead{node});
     reclaim.run(sb().geometry().group_count(), [this, replayed = claim->replayed] {
+        reclaiming = false;
         io.release_lock(slot_map_lock);
         ready(replayed);
     });
@@ -133,6 +137,7 @@ void Mount::State::lock_refused(const LockRefused& event) {
 
 void Mount::State::node_died(const NodeDied& event) {
     if (phase == Phase::running) return recovery->node_died(event.node);
+    if (reclaiming) return io.actions().push_back(ReleaseDead{event.node});
     if (phase == Phase::starting) died_early.push_back(event.node);
     // While unmounting: the other survivors replay, or the next mount does.
 }

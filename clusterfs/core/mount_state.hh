@@ -67,6 +67,7 @@ struct Mount::State : LockOwner {
     MountReclaim reclaim;
     std::optional<SlotRecovery> recovery;
     std::vector<base::NodeIncarnation> died_early;  // before we had started
+    bool reclaiming = false;
 
     bool read_only = false;
     std::optional<base::Error> failure;
