@@ -34,6 +34,9 @@ class Fencer {
 
     const Lives& lives() const { return lives_; }
     const History& history() const { return history_; }
+    // Nodes that were heard of, are not in the group, did not leave it in good order and are not known to be dead: they
+    // may be at work behind a broken network.
+    std::vector<base::NodeId> missing() const;
     // The life in which a member of the group announced itself; empty for nodes that are not in the group.
     std::optional<base::Uuid> current_life(base::NodeId node) const;
     // The living members and their lives; who has just joined and not spoken yet is missing.
@@ -155,6 +158,7 @@ class Fencer {
     base::Instant joined_at_;
     bool overlooked_ = false;  // since then
     ShootingSlots slots_;
+    std::set<base::NodeId> left_in_order_;
     std::map<base::NodeId, Absence> absent_;                             // nodes that were in the group and are not
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;

@@ -11,11 +11,15 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     std::set<base::NodeId> present;
     for (const auto& member : view.members) present.insert(member.node);
     std::set<base::NodeId> left;
-    for (const auto& gone : view.left) left.insert(gone.member.node);
+    for (const auto& gone : view.left) {
+        left.insert(gone.member.node);
+        if (gone.reason == base::LeaveReason::leave) left_in_order_.insert(gone.member.node);
+    }
     std::ranges::set_difference(members_, present, std::inserter(left, left.end()));
     for (const auto node : left) member_left(node, now);
     for (const auto node : left) look_first(node, now, actions);
     members_ = std::move(present);
+    std::erase_if(left_in_order_, [&](const auto node) { return members_.contains(node); });
     std::erase_if(absent_, [&](const auto& each) { return members_.contains(each.first); });
     // Whoever went without a word may have been the one to tell the facts: then everybody tells them.
     bool facts_are_missing = false;
@@ -28,6 +32,15 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     overlooked_ = false;
     decline_what_has_not_begun(actions);
     rejoin(view, actions);
+}
+
+std::vector<base::NodeId> Fencer::missing() const {
+    std::vector<base::NodeId> nodes;
+    for (const auto& [node, plan] : settings_.nodes) {
+        const bool accounted_for = is_member(node) || left_in_order_.contains(node) || lives_.open_lives(node).empty();
+        if (node != settings_.self && !accounted_for) nodes.push_back(node);
+    }
+    return nodes;
 }
 
 void Fencer::member_left(base::NodeId node, base::Instant now) {

@@ -1,8 +1,15 @@
 #include "fencing/driver/config.hh"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace fencing {
+
+std::optional<base::Duration> slowest_good_device(const Settings& settings) {
+    if (settings.nodes.size() != 2) return std::nullopt;
+    const auto gap = settings.nodes.begin()->second.delay - settings.nodes.rbegin()->second.delay;
+    return base::Duration{std::abs(gap.nanoseconds) / 2};
+}
 
 bool is_secret_option(std::string_view name) {
     constexpr std::string_view secret[] = {"password", "passwd", "snmp_priv_passwd", "community", "token", "secret"};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,6 +43,10 @@ std::string config_path();  // <etc>/cfs/fencing.toml
 // An Error names file, line and what to write instead. `cluster` gives node ids to sections that name none, and is
 // compared with those that do; it may be empty (checking a file without Corosync).
 base::Result<Config> read_config(const std::string& path, std::span<const base::ConfiguredNode> cluster);
+
+// How long a device may take at most so that the halves of a split pair cannot both be shot; nothing when that cannot
+// happen (other than two nodes).
+std::optional<base::Duration> slowest_good_device(const Settings& settings);
 
 // True for options whose value must never be printed: passwords.
 bool is_secret_option(std::string_view name);

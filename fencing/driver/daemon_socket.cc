@@ -69,7 +69,11 @@ void Daemon::ask_or_withdraw(const boost::json::object& request, const base::Con
 
 void Daemon::answer_configured(const base::ControlReply& reply) const {
     const auto hint = missing_devices(config_, self_.node, cluster_);
-    boost::json::object members{{"configured", hint.empty()}, {"hint", hint}};
+    std::string missing;
+    for (const auto node : fencer_.missing()) {
+        missing += (missing.empty() ? "" : ", ") + config_.settings.nodes.at(node).name;
+    }
+    boost::json::object members{{"configured", hint.empty()}, {"hint", hint}, {"missing", missing}};
     add_life(members, self_);
     reply.ok(std::move(members));
 }

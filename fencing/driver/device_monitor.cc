@@ -56,6 +56,16 @@ void DeviceMonitor::warn_of_change(const std::string& device, const Health& heal
     const bool is_good = health.verdict != Verdict::failed;
     if (was_good && !is_good) base::log_warning("fence device {} does not work: {}", device, health.text);
     if (!was_good && is_good) base::log_info("fence device {} works again", device);
+    const bool was_slow = before != health_.end() && is_too_slow(before->second);
+    if (is_good && !was_slow && is_too_slow(health)) {
+        base::log_warning("fence device {} took {} ms: when the pair splits, both nodes could be shot; raise the delay",
+                          device, health.took.to_milliseconds());
+    }
+}
+
+bool DeviceMonitor::is_too_slow(const Health& health) const {
+    const auto limit = slowest_good_device(config_.settings);
+    return limit && health.verdict != Verdict::failed && health.took > *limit;
 }
 
 void DeviceMonitor::describe(base::JsonWriter& out) const {
@@ -68,7 +78,7 @@ void DeviceMonitor::describe(base::JsonWriter& out) const {
         if (found != health_.end()) {
             out.member("checked_ms_ago", (now - found->second.when).to_milliseconds());
             out.member("took_ms", found->second.took.to_milliseconds());
-            out.member("output", found->second.text);
+            out.member("output", found->second.text).member("too_slow", is_too_slow(found->second));
         }
         out.end_object();
     }

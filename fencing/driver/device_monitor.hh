@@ -30,6 +30,7 @@ class DeviceMonitor {
         base::Duration took;
     };
     void check(const Device& device);
+    bool is_too_slow(const Health& health) const;
     void warn_of_change(const std::string& device, const Health& health) const;
 
     base::EventLoop& loop_;

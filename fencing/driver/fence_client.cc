@@ -32,6 +32,18 @@ base::Result<void> check_fencing_is_configured(const std::string& socket_path) {
                          base::text_member(*reply, "hint").value_or("fencing is not configured"));
 }
 
+base::Result<void> check_nobody_is_missing(const std::string& socket_path) {
+    const auto reply = base::call_control(socket_path, {{"command", "configured"}}, answer_limit);
+    if (!reply) return base::failure(reply.error().code, no_daemon(reply.error()));
+    const auto missing = base::text_member(*reply, "missing").value_or("");
+    if (missing.empty()) return {};
+    return base::failure(std::errc::resource_unavailable_try_again,
+                         missing +
+                             " cannot be reached and is not known to be dead, so what it has locked is not known: "
+                             "mend the network, or run \"cfs-fence off " +
+                             missing + "\"");
+}
+
 base::Result<base::NodeIncarnation> ask_own_life(const std::string& socket_path) {
     const auto reply = base::call_control(socket_path, {{"command", "configured"}}, answer_limit);
     if (!reply) return base::failure(reply.error().code, no_daemon(reply.error()));

@@ -22,6 +22,11 @@ std::string fenced_socket_path();  // <run>/cfs/fenced.sock
 // is one line that says what to do. For programs that refuse to start without fencing.
 base::Result<void> check_fencing_is_configured(const std::string& socket_path = fenced_socket_path());
 
+// Asks cfs-fenced, blocking for at most a few seconds, whether every node that it has heard of is in the group, has
+// left it in good order, or is known to be dead. For programs that must not start as "the first" beside one behind a
+// broken network.
+base::Result<void> check_nobody_is_missing(const std::string& socket_path = fenced_socket_path());
+
 // The present life of this very node. Blocks for at most a few seconds; an Error with a hint when cfs-fenced does not
 // run.
 base::Result<base::NodeIncarnation> ask_own_life(const std::string& socket_path = fenced_socket_path());

@@ -35,6 +35,8 @@ class Device : public clusterfs::SynchronousDevice {
     std::uint64_t begin_flush() const { return finished_; }
     void end_flush(std::uint64_t finished);
     clusterfs::Block current(clusterfs::BlockNumber number) const;
+    // Reads as zeros.
+    bool never_written(clusterfs::BlockNumber number) const { return content_.at(number) == nullptr; }
 
     // Every sector of what that node has under way may or may not arrive.
     void node_crashed(int node, Random& random);

@@ -88,7 +88,12 @@ void Machine::promoted(const base::Result<void>& outcome) {
     if (resource_->role() != Role::Primary) {
         return later(base::Duration::milliseconds(200), [this] { command(CommandKind::promote); });
     }
-    if (outcome && !lockspace_) {
+    if (lockspace_) return;
+    // As mount.cfs asks cfs-fenced before it starts: not beside one that may be at work out of reach.
+    if (!world_.nobody_is_missing(index_)) {
+        return later(base::Duration::milliseconds(200), [this] { command(CommandKind::promote); });
+    }
+    if (outcome) {
         start_lockspace();
         start_mount();
     }

@@ -30,6 +30,7 @@ class World {
     // `by`: whose disk tells what is there.
     void recovered(std::uint32_t index, std::uint32_t by);
 
+    bool nobody_is_missing(std::uint32_t index) const;
     void try_connect();
     void break_connection(std::uint64_t connection);
     void request_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who);

@@ -98,6 +98,21 @@ class FencerTest : public ::testing::Test {
     bool deaf_ = false;
 };
 
+TEST_F(FencerTest, WhoIsOutOfReachIsMissingUntilItIsKnownToBeDead) {
+    both_are_members();
+    EXPECT_TRUE(fencer_.missing().empty());
+    view({1}, {}, {2});
+    EXPECT_EQ(fencer_.missing(), std::vector<base::NodeId>{{2}});
+    view({1, 2}, {2}, {});
+    EXPECT_TRUE(fencer_.missing().empty());
+}
+
+TEST_F(FencerTest, WhoLeftInGoodOrderIsNotMissing) {
+    both_are_members();
+    step(ViewChanged{{{{{1}, 10}}, {}, {{{{2}, 20}, base::LeaveReason::leave}}}});
+    EXPECT_TRUE(fencer_.missing().empty());
+}
+
 TEST_F(FencerTest, ALivingNodeIsShotVerifiedAndReportedOnce) {
     both_are_members();
     ask_for_b();
