@@ -81,6 +81,11 @@ base::Result<void> AttachSession::parse_hello() {
     client_ = head.client;
     resource_ = base::as_text(base::ByteView(input_).subspan(sizeof head));
     input_.clear();
+    const bool printable = std::ranges::all_of(resource_, [](char each) { return each > ' ' && each < 0x7f; });
+    if (!printable) {
+        resource_.clear();
+        return base::failure(std::errc::invalid_argument, "a resource's name is printable");
+    }
     if (head.pool_length > attach::largest_pool) {
         return base::failure(std::errc::invalid_argument, "a buffer pool has at most 1 GiB");
     }

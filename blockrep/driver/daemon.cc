@@ -76,7 +76,8 @@ std::vector<std::string> Daemon::names() const {
 base::Result<std::shared_ptr<DevicePort>> Daemon::find(std::string_view name) const {
     const auto found = name.empty() && resources_.size() == 1 ? resources_.begin() : resources_.find(name);
     if (found == resources_.end()) {
-        return base::failure(std::errc::no_such_device, "resource " + std::string(name) + " is not up");
+        // The name is not repeated: it comes from anybody, and this goes to the log.
+        return base::failure(std::errc::no_such_device, "no resource of this name is up");
     }
     const auto& driver = found->second.driver;
     if (driver->core().role() != Role::Primary) {
@@ -247,6 +248,8 @@ base::Result<ResourceDriver::Options> Daemon::options_for(const config::Resource
     link.peer.handshake_limit = base::Duration::seconds(2);
     link.peer.heartbeat = base::Duration::milliseconds(250);
     link.peer.silence_limit = std::min(resource.net.timeout, longest_silence);
+    // What waits to be sent is memory of clients, whose own limits bound it: no reason to break the connection.
+    link.peer.queue_limit = std::size_t{8} << 30;
     return options;
 }
 

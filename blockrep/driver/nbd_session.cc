@@ -17,7 +17,7 @@ constexpr std::size_t input_size = 64 * 1024;
 constexpr auto negotiation_limit = base::Duration::seconds(15);
 constexpr int receives_per_wakeup = 16;      // then other work of the loop has its turn
 constexpr std::size_t most_in_flight = 512;  // requests of one client
-constexpr std::uint64_t most_bytes_in_flight = 64ULL << 20;
+constexpr std::uint64_t most_bytes_in_flight = 32ULL << 20;
 
 std::shared_ptr<base::AlignedBuffer> make_buffer(std::size_t size) {
     return std::make_shared<base::AlignedBuffer>(size);

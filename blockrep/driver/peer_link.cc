@@ -8,7 +8,7 @@ namespace blockrep {
 namespace {
 
 constexpr auto first_retry = base::Duration::milliseconds(50);
-constexpr auto longest_retry = base::Duration::milliseconds(500);
+constexpr auto longest_retry = base::Duration::milliseconds(250);
 
 }  // namespace
 

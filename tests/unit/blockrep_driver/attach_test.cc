@@ -1,8 +1,10 @@
 #include <sys/socket.h>
 
+#include <random>
 #include <thread>
 
 #include "base/aligned_buffer.hh"
+#include "base/io/unix_socket.hh"
 #include "blockrep/driver/attach_client.hh"
 #include "blockrep/driver/attach_server.hh"
 #include "loop_fixture.hh"
@@ -195,6 +197,27 @@ TEST_F(AttachTest, ANewClientWaitsUntilTheDeadOneIsDrained) {
         on_server([] {});  // what the loop had to do is done when it has taken a second job
         on_server([] {});
         EXPECT_TRUE(certified);
+    });
+}
+
+TEST_F(AttachTest, SurvivesGarbage) {
+    run_story([this] {
+        std::mt19937 random(11);
+        for (int round = 0; round < 200; ++round) {
+            auto socket = base::connect_unix(path_);
+            ASSERT_TRUE(socket);
+            attach::HelloHead head;
+            if (round % 3 != 0) head.name_length = static_cast<std::uint32_t>(random() % 400);
+            if (round % 5 == 0) head.pool_length = random();
+            if (round % 7 == 0) head.magic = static_cast<std::uint32_t>(random());
+            base::ByteWriter out;
+            out.append(attach::bytes_of(head));
+            for (auto i = random() % 600; i > 0; --i) out.integer(static_cast<std::uint8_t>(random()));
+            const auto bytes = out.take();
+            EXPECT_GT(::send(socket->get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
+        }
+        attach();
+        EXPECT_TRUE(wait([&](auto done) { client_->flush(done); }));
     });
 }
 

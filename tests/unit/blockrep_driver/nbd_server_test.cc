@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <random>
 #include <thread>
 
 #include "base/io/unix_socket.hh"
@@ -187,6 +188,36 @@ TEST_F(NbdServerTest, AnswersWhatIsInFlightBeforeItLetsGo) {
         client.send(both);
         EXPECT_EQ(client.reply(), std::pair(0U, std::uint64_t{1}));
         EXPECT_TRUE(client.receive(1).empty());
+    });
+}
+
+// Valid beginnings with random continuations: whatever comes, the server goes on and lets go of the device.
+TEST_F(NbdServerTest, SurvivesGarbage) {
+    with_client([this](Client& last) {
+        std::mt19937 random(7);
+        for (int round = 0; round < 200; ++round) {
+            Client client(path_);
+            if (round % 2 == 0) {
+                client.choose("r0");
+            } else {
+                client.receive(18);
+            }
+            base::Bytes out;
+            if (round % 4 == 0) {
+                out = Client::request(static_cast<nbd::Command>(random() % 8), random(), random() % (8 << 20),
+                                      random() % 100000, static_cast<std::uint16_t>(random()));
+            } else if (round % 4 == 1) {
+                append_big(out, std::uint32_t{3});
+                append_big(out, nbd::option_magic);
+                append_big(out, static_cast<std::uint32_t>(random() % 12));
+                append_big(out, static_cast<std::uint32_t>(random() % 300));
+            }
+            for (auto i = random() % 2000; i > 0; --i) out.push_back(static_cast<std::byte>(random()));
+            client.send(out);
+        }
+        last.choose("r0");
+        last.send(Client::request(nbd::Command::flush, 1, 0, 0));
+        EXPECT_EQ(last.reply(), std::pair(0U, std::uint64_t{1}));
     });
 }
 
