@@ -40,6 +40,7 @@ void print_device(const object& device) {
     if (device.contains("checked_ms_ago")) {
         std::printf(" (%lld s ago, took %lld ms)", number(device, "checked_ms_ago") / 1000, number(device, "took_ms"));
     }
+    if (flag(device, "too_slow")) std::printf(" TOO SLOW for the delay");
     if (text(device, "state") == "failed") std::printf(": %s", text(device, "output").c_str());
     std::printf("\n");
 }

@@ -74,6 +74,13 @@ TEST_F(ConfigTest, ChosenDelaysReplaceTheDefault) {
     EXPECT_EQ(config->settings.nodes.at({2}).delay, base::Duration::milliseconds(1500));
 }
 
+TEST_F(ConfigTest, SlowDevicesAreMeasuredByTheDelay) {
+    auto settings = read(two)->settings;
+    EXPECT_EQ(slowest_good_device(settings), base::Duration::seconds(2));
+    settings.nodes[{3}] = {};
+    EXPECT_EQ(slowest_good_device(settings), std::nullopt);
+}
+
 TEST_F(ConfigTest, SaysWhichNodeCannotBeFenced) {
     const auto config = read("[node.a]\nlevels=[['bmc-a']]\n" + devices);
     ASSERT_TRUE(config.has_value());
