@@ -7,16 +7,20 @@
 namespace clusterfs {
 namespace {
 
-const char* fault_in(const SlotLayout& slot, std::uint64_t block_count) {
+bool may_be_inode(std::uint64_t block, const Geometry& geometry) {
+    return block != 0 && block < geometry.block_count && !geometry.is_fixed(block);
+}
+
+const char* fault_in(const SlotLayout& slot, const Geometry& geometry) {
+    const auto block_count = geometry.block_count;
     if (slot.journal_blocks < smallest_journal_blocks || slot.journal_blocks > largest_journal_blocks) {
         return "the size of a journal is out of range";
     }
     if (slot.journal_first >= block_count || block_count - slot.journal_first < slot.journal_blocks) {
         return "a journal lies outside the filesystem";
     }
-    if (slot.orphan_directory == 0 || slot.orphan_directory >= block_count) {
-        return "an orphan directory lies outside the filesystem";
-    }
+    if (geometry.is_fixed(slot.journal_first)) return "a journal lies over fixed blocks";
+    if (!may_be_inode(slot.orphan_directory, geometry)) return "an orphan directory is no possible inode";
     return nullptr;
 }
 
@@ -31,10 +35,10 @@ const char* fault_in(const Superblock& superblock, std::uint64_t device_blocks) 
     const auto maps = superblock.maps_per_group;
     if (maps == 0 || maps > max_maps_per_group || !std::has_single_bit(maps)) return "the group size is out of range";
     if (superblock.slot_count == 0 || superblock.slot_count > max_slots) return "the number of slots is out of range";
-    if (superblock.root_inode == 0 || superblock.root_inode >= blocks) return "the root lies outside the filesystem";
+    if (!may_be_inode(superblock.root_inode, superblock.geometry())) return "the root is no possible inode";
     if (superblock.reserve_per_map > blocks_per_map / 8) return "the reserve is out of range";
     for (std::uint32_t slot = 0; slot < superblock.slot_count; ++slot) {
-        if (const auto* fault = fault_in(superblock.slots[slot], blocks)) return fault;
+        if (const auto* fault = fault_in(superblock.slots[slot], superblock.geometry())) return fault;
     }
     return nullptr;
 }
