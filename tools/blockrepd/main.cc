@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
@@ -40,6 +41,17 @@ void keep_memory() {
     ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
+// The peer may have gone on without us: not one byte more may be written or acknowledged. (An operator's wrong
+// confirmation, or a fence that cut us off without killing us.)
+void end_when_held_for_dead(fencing::FenceClient& fence) {
+    fence.on_fenced([&fence](const base::NodeIncarnation& dead) {
+        if (fence.state().self != dead) return;
+        base::log_error("this node is held for dead by its group: blockrepd ends at once; reboot the node");
+        base::close_log();
+        ::_exit(EX_UNAVAILABLE);
+    });
+}
+
 int run(Arguments arguments) {
     ::umask(0027);
     keep_memory();
@@ -53,6 +65,7 @@ int run(Arguments arguments) {
         fence = std::make_unique<fencing::FenceClient>(loop, "blockrepd");
         names = std::make_unique<FencedNodeNames>(*fence);
         options.gate = fence.get();
+        end_when_held_for_dead(*fence);
     } else {
         base::log_warning("running without fencing: a lost link ends in split brain");
         names = std::make_unique<blockrep::UnfencedNodeNames>();
