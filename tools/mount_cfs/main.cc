@@ -30,9 +30,9 @@ struct Call {
     Options options;
 };
 
-base::Result<Prepared> prepare(base::EventLoop& loop, const Call& call) {
+base::Result<Prepared> prepare(base::EventLoop& loop, const Call& call, Witness& witness) {
     auto prepared = call.options.local ? prepare_local(loop, call.source, call.options)
-                                       : prepare_cluster(loop, call.source, call.options);
+                                       : prepare_cluster(loop, call.source, call.options, witness);
     if (!prepared) return prepared;
     auto& setup = prepared->setup;
     setup.mount.self = setup.self;
@@ -59,12 +59,13 @@ void start_log(const Call& call, bool background) {
     base::open_log("mount.cfs", path, call.verbose ? base::LogLevel::debug : base::LogLevel::info);
 }
 
-int serve(const Call& call, Caller caller) {
+int serve(const Call& call, Caller caller, Witness witness) {
     ::umask(0027);
+    ::signal(SIGPIPE, SIG_IGN);
     const bool background = caller.in_background();
     for (const auto& line : base::protect_io_path()) base::log_debug("{}", line);
     base::EventLoop loop;
-    auto prepared = prepare(loop, call);
+    auto prepared = prepare(loop, call, witness);
     if (!prepared) {
         caller.tell_failed(prepared.error().message());
         return exit_failed;
@@ -82,7 +83,9 @@ int serve(const Call& call, Caller caller) {
         base::log_info("{} is mounted on {}", call.source, call.mountpoint);
     };
     events.stopped = [&](const base::Result<void>& outcome) {
-        if (!outcome) {
+        if (outcome) {
+            witness.release();
+        } else {
             status = exit_failed;
             caller.tell_failed(call.source + ": " + outcome.error().message());
             if (mounted) base::log_error("{}: {}", call.source, outcome.error().message());
@@ -146,7 +149,8 @@ int main(int count, char** arguments) {
         return resolved.error().code == std::errc::invalid_argument ? exit_usage : exit_failed;
     }
     if (call.fake) return exit_ok;
+    auto witness = call.options.local ? Witness() : Witness::split();
     auto caller = call.foreground ? Caller::foreground() : Caller::split();
     if (::chdir("/") != 0) return exit_system;
-    return serve(call, std::move(caller));
+    return serve(call, std::move(caller), std::move(witness));
 }

@@ -8,6 +8,7 @@
 #include "base/io/event_loop.hh"
 #include "clusterfs/driver/mounted_filesystem.hh"
 #include "tools/mount_cfs/options.hh"
+#include "tools/mount_cfs/witness.hh"
 
 namespace mount_cfs {
 
@@ -26,6 +27,7 @@ struct Prepared {
 base::Result<Prepared> prepare_local(base::EventLoop& loop, const std::string& path, const Options& options);
 
 // A replicated resource, locks from the other nodes. Refuses without quorum or fencing, with the one line that helps.
-base::Result<Prepared> prepare_cluster(base::EventLoop& loop, const std::string& resource, const Options& options);
+base::Result<Prepared> prepare_cluster(base::EventLoop& loop, const std::string& resource, const Options& options,
+                                       Witness& witness);
 
 }  // namespace mount_cfs

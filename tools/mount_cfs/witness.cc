@@ -1,0 +1,138 @@
+#include "tools/mount_cfs/witness.hh"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+#include <vector>
+
+#include "base/io/control_client.hh"
+#include "base/io/cpg_messenger.hh"
+#include "base/io/log.hh"
+#include "base/io/paths.hh"
+#include "clusterfs/driver/mount_lives.hh"
+#include "tools/mount_cfs/background.hh"
+
+namespace mount_cfs {
+namespace {
+
+using clusterfs::LifeMessage;
+
+constexpr auto drain_limit = base::Duration::seconds(3600);
+constexpr auto stays_after_death = base::Duration::seconds(60);
+
+// One line each: "watch RESOURCE MOUNT MACHINE", "release".
+class WitnessProcess {
+  public:
+    explicit WitnessProcess(int line) : line_(line) {
+        watch_ = loop_.watch_readable(line_, [this] { on_line(); });
+    }
+    void run() { loop_.run(); }
+
+  private:
+    void on_line() {
+        char part[512];
+        const auto got = ::read(line_, part, sizeof part);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+        if (got <= 0) return on_death();
+        input_.append(part, static_cast<std::size_t>(got));
+        for (auto end = input_.find('\n'); end != std::string::npos; end = input_.find('\n')) {
+            obey(input_.substr(0, end));
+            input_.erase(0, end + 1);
+        }
+    }
+
+    void obey(const std::string& line) {
+        if (line == "release") {
+            loop_.stop();
+            return;
+        }
+        char resource[256], mount[64], machine[64];
+        if (std::sscanf(line.c_str(), "watch %255s %63s %63s", resource, mount, machine) != 3) return;
+        const auto mount_life = base::Uuid::parse(mount);
+        const auto machine_life = base::Uuid::parse(machine);
+        if (mount_life && machine_life) join(resource, *mount_life, *machine_life);
+    }
+
+    void join(const std::string& resource, const base::Uuid& mount, const base::Uuid& machine) {
+        auto group = base::make_cpg_messenger(loop_);
+        if (!group) return loop_.stop();
+        group_ = *std::move(group);
+        said_ = {LifeMessage::Type::witness, mount, machine};
+        base::GroupMessenger::Callbacks events;
+        events.view_changed = [this](const base::GroupView& view) {
+            if (!view.joined.empty()) say();
+        };
+        events.message_received = [](const base::GroupMember&, base::ByteView) {};
+        events.lost = [this](const base::Error&) { loop_.stop(); };
+        if (!group_->join(clusterfs::lives_group(resource), std::move(events))) loop_.stop();
+    }
+
+    void say() { static_cast<void>(group_->multicast(encode(said_))); }
+
+    // blockrepd answers when the last request of the dead client has ended, on this node and its peers. Without that
+    // certificate nothing is said, and the others fence the machine as soon as this process is gone.
+    void on_death() {
+        watch_.reset();
+        if (group_ == nullptr) return loop_.stop();
+        const boost::json::object request{{"command", "wait-drained"}, {"client", said_.mount.text()}};
+        const auto drained = base::call_control(base::run_path("blockrep/control.sock"), request, drain_limit);
+        if (!drained) return loop_.stop();
+        said_.type = LifeMessage::Type::drained;
+        say();
+        timer_ = loop_.after(stays_after_death, [this] {
+            group_->leave();
+            timer_ = loop_.after(base::Duration::seconds(1), [this] { loop_.stop(); });
+        });
+    }
+
+    base::EventLoop loop_;
+    int line_;
+    base::EventLoop::Handle watch_;
+    base::EventLoop::Handle timer_;
+    std::string input_;
+    std::unique_ptr<base::GroupMessenger> group_;
+    LifeMessage said_;
+};
+
+[[noreturn]] void be_witness(int line) {
+    ::setsid();
+    ::prctl(PR_SET_NAME, "cfs-witness");
+    if (::chdir("/") == 0) WitnessProcess(line).run();
+    ::_exit(0);
+}
+
+}  // namespace
+
+Witness Witness::split() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return {};
+    const auto child = ::fork();
+    if (child == 0) {
+        ::close(ends[1]);
+        detach_from_terminal();
+        be_witness(ends[0]);
+    }
+    ::close(ends[0]);
+    Witness witness;
+    witness.line_ = base::FileDescriptor(ends[1]);
+    return witness;
+}
+
+void Witness::watch(const std::string& resource, const base::Uuid& mount, const base::Uuid& machine) {
+    const auto line = "watch " + resource + " " + mount.text() + " " + machine.text() + "\n";
+    if (::write(line_.get(), line.data(), line.size()) < 0) base::log_warning("the mount has no witness");
+}
+
+void Witness::release() {
+    if (!line_.is_open()) return;
+    static constexpr char line[] = "release\n";
+    if (::write(line_.get(), line, sizeof line - 1) < 0) base::log_debug("the witness is gone");
+    line_ = {};
+}
+
+}  // namespace mount_cfs
