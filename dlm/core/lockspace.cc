@@ -69,11 +69,13 @@ void Lockspace::on(const PeerMessageArrived& event) {
     }
     if (membership_.may_grant()) return deliver(*from, message.body);
     // Between a view change and the next generation nothing of this one counts: owners will tell it anew.
-    if (rebuilding || phase == Membership::Phase::running) stash_.push_back({event.session, message});
+    if (masters_are_known()) stash_.push_back({event.session, message});
 }
 
 bool Lockspace::masters_are_known() const {
-    return membership_.phase() == Membership::Phase::rebuilding || membership_.phase() == Membership::Phase::running;
+    const auto phase = membership_.phase();
+    return phase == Membership::Phase::rebuilding || phase == Membership::Phase::resuming ||
+           phase == Membership::Phase::running;
 }
 
 std::optional<base::NodeId> Lockspace::node_of(const base::Uuid& session) const {

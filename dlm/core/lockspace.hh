@@ -60,7 +60,8 @@ class Lockspace {
     struct OwnedLock {
         Name name;
         std::optional<Mode> granted;
-        base::NodeId master;  // 0: to be asked for
+        base::NodeId master;            // 0: to be asked for
+        base::NodeId confirmed_master;  // of the last completed generation
         std::optional<Pending> pending;
         bool demoted = false;        // the master may have given up what was granted before the pending conversion
         std::optional<Value> value;  // as last read or written
@@ -99,6 +100,7 @@ class Lockspace {
         Resource resource;
         std::optional<base::Instant> unused_since;
         bool in_unused_list = false;
+        bool provisional = false;  // made by a rebuild that is not completed yet
         bool orphaned = false;     // its master is gone: what the dead held is not known
         bool value_known = false;  // of an orphan: from somebody who would know
     };
@@ -130,8 +132,8 @@ class Lockspace {
     void purge_exactly(const std::map<base::NodeId, base::NodeIncarnation>& dead);
     void hand_over();
     void tell_directory();
-    void tell_held(const std::map<base::NodeId, base::Uuid>& previous);
-    void tell_unstored(const std::map<base::NodeId, base::Uuid>& previous);
+    void tell_held();
+    void tell_unstored();
     void tell_unstored_again();
     void tell_done();
     void rebuild(base::NodeId from, const DirectoryEntries& message);
@@ -142,6 +144,11 @@ class Lockspace {
     Mastered& rebuilt(const Name& name);
     void adopt(base::NodeId from, const HeldLock& held);
     void finish_rebuild();
+    void resume();
+    void settle_rebuild();
+    void confirm_or_revert();
+    std::optional<base::NodeId> confirmed_master_that_stays(base::NodeId master) const;
+    base::NodeId master_for_writes(const OwnedLock& lock) const;
     void judge(Mastered& mastered);
     bool is_master(base::NodeId node) const;
     void end_if_over();
@@ -168,11 +175,13 @@ class Lockspace {
     Actions* actions_ = nullptr;  // likewise
     base::Instant phase_since_;
 
-    Generation generation_ = 0;                     // whose rebuild has begun
-    std::map<base::NodeId, base::Uuid> sessions_;   // its participants
-    std::vector<base::NodeId> masters_;             // its masters, sorted
-    std::set<base::NodeId> told_everything_;        // participants whose RebuildDone has arrived
-    std::set<base::NodeIncarnation> unknown_dead_;  // died when it was not known what they held here
+    Generation generation_ = 0;                              // whose rebuild has begun
+    bool settled_ = true;                                    // the last rebuild was completed, and its results count
+    std::map<base::NodeId, base::Uuid> confirmed_sessions_;  // participants of the last completed generation
+    std::map<base::NodeId, base::Uuid> sessions_;            // its participants
+    std::vector<base::NodeId> masters_;                      // its masters, sorted
+    std::set<base::NodeId> told_everything_;                 // participants whose RebuildDone has arrived
+    std::set<base::NodeIncarnation> unknown_dead_;           // died when it was not known what they held here
     std::set<Member> links_;
     struct Stashed {
         base::Uuid session;
@@ -183,7 +192,6 @@ class Lockspace {
     Owned owned_;
     std::unordered_map<LockId, UnstoredValue> unstored_;
     MasteredNames mastered_;
-    std::unordered_map<Name, HandedResource> handed_;   // by this leaver; told in each round until it is gone
     std::unordered_map<Name, base::NodeId> directory_;  // names that hash to this node: their master
     std::deque<std::pair<base::Instant, Name>> unused_;
 };

@@ -69,7 +69,7 @@ void Lockspace::lower(LockId id, OwnedLock& lock, const ConversionRequested& eve
     lock.granted = event.mode;
     if (written) {
         lock.value = written;
-        unstored_[id] = {lock.master, {lock.name, *written}};
+        unstored_[id] = {master_for_writes(lock), {lock.name, *written}};
     }
     act(Completed{id, event.operation, Outcome::granted, event.mode, false, {}});
     // While stopped, the rebuild will tell it.
@@ -89,8 +89,13 @@ void Lockspace::on(const UnlockRequested& event) {
     const bool known_to_master = lock.granted || (lock.pending && lock.pending->sent);
     if (membership_.terminal() || !known_to_master || lock.master.value == 0) return;
     auto written = written_value(lock, std::nullopt, event.flags, event.value);
-    if (written) unstored_[event.lock] = {lock.master, {lock.name, *written}};
+    if (written) unstored_[event.lock] = {master_for_writes(lock), {lock.name, *written}};
     if (masters_are_known()) send(lock.master, Unlock{event.lock, lock.name, std::move(written)});
+}
+
+// Where a written value is told again, should this generation not be completed.
+base::NodeId Lockspace::master_for_writes(const OwnedLock& lock) const {
+    return settled_ ? lock.master : lock.confirmed_master;
 }
 
 void Lockspace::on(const CancelRequested& event) {

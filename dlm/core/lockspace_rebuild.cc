@@ -45,8 +45,11 @@ void Lockspace::on(const GroupMessageDelivered& event) {
     const auto begun = membership_.on_message(event.sender, event.message, *actions_);
     if (const auto* release = std::get_if<ReleaseDead>(&event.message)) release_dead(release->life);
     if (before == Membership::Phase::agreeing) keep_links();
+    const bool resumed = before == Membership::Phase::resuming && membership_.phase() == Membership::Phase::running;
     if (begun) {
         begin_rebuild(*begun);
+    } else if (resumed) {
+        resume();
     } else {
         end_if_over();
     }
@@ -90,21 +93,45 @@ bool Lockspace::is_master(base::NodeId node) const {
 }
 
 void Lockspace::begin_rebuild(const Round& round) {
+    if (membership_.completed() == generation_ && !settled_) settle_rebuild();
+    confirm_or_revert();
     const auto previous = std::exchange(sessions_, {});
     for (const auto& member : round.participants) sessions_[member.process.node] = member.session;
     generation_ = round.generation;
+    settled_ = false;
     masters_ = round.masters;
     purge(previous);
     told_everything_.clear();
     directory_.clear();
     act(Note{"generation " + std::to_string(generation_) + ": rebuilding with " + std::to_string(masters_.size()) +
              " members"});
-    if (membership_.leaving()) hand_over();
-    tell_directory();
-    tell_held(previous);
-    tell_unstored(previous);
+    if (is_master(self_)) {
+        tell_directory();
+    } else {
+        hand_over();
+    }
+    tell_held();
+    tell_unstored();
     tell_done();
     work_off_stash();
+}
+
+// What the last rebuild changed counts if all have completed it; else it is as if it had not been: some have told the
+// new masters, others have not.
+void Lockspace::confirm_or_revert() {
+    if (settled_) confirmed_sessions_ = sessions_;
+    for (auto& [id, lock] : owned_) {
+        if (settled_) {
+            lock.confirmed_master = lock.master;
+        } else {
+            lock.master = lock.confirmed_master;
+        }
+    }
+    if (!settled_) {
+        std::erase_if(mastered_, [](const auto& entry) { return entry.second.provisional; });
+        return;
+    }
+    for (auto& [name, mastered] : mastered_) mastered.provisional = false;
 }
 
 // Forgets all locks; what those who are gone for good held is noted first.
@@ -112,11 +139,13 @@ void Lockspace::purge(const std::map<base::NodeId, base::Uuid>& previous) {
     std::map<base::NodeId, base::NodeIncarnation> known;
     for (const auto& member : membership_.dead()) {
         const auto node = member.process.node;
-        const auto was = previous.find(node);
-        if (was == previous.end() || was->second != member.session) continue;
-        if (told_everything_.contains(node)) {
+        const auto was_in = [&](const std::map<base::NodeId, base::Uuid>& sessions) {
+            const auto was = sessions.find(node);
+            return was != sessions.end() && was->second == member.session;
+        };
+        if (was_in(previous) && told_everything_.contains(node)) {
             known[node] = member.life;
-        } else {
+        } else if (was_in(previous) || was_in(confirmed_sessions_)) {
             unknown_dead_.insert(member.life);
         }
     }
@@ -140,24 +169,20 @@ void Lockspace::purge_exactly(const std::map<base::NodeId, base::NodeIncarnation
     }
 }
 
-// What was handed over in a round that did not come to its end may not have arrived: it is handed over again.
+// They stay here until the generation is completed.
 void Lockspace::hand_over() {
+    auto batches = batches_of<HandedResource>(
+        [this](base::NodeId to, std::vector<HandedResource> batch) { send(to, Handover{std::move(batch)}); });
     for (const auto& [name, mastered] : mastered_) {
-        if (mastered.orphaned) continue;  // knows no more than the others
         HandedResource handed{name, mastered.resource.value(), mastered.resource.withheld_for()};
-        // Not judged yet: whoever was unknown here is unknown there.
+        // Not judged yet: whoever is unknown here is unknown there.
         for (const auto& life : unknown_dead_) {
             const auto& list = handed.withheld_for;
             if (std::find(list.begin(), list.end(), life) == list.end()) handed.withheld_for.push_back(life);
         }
         if (!unknown_dead_.empty()) handed.value = {handed.value.bytes, handed.value.sequence + 1, false};
-        handed_[name] = std::move(handed);
+        batches.add(directory_of(name), std::move(handed));
     }
-    mastered_.clear();
-    unused_.clear();
-    auto batches = batches_of<HandedResource>(
-        [this](base::NodeId to, std::vector<HandedResource> batch) { send(to, Handover{std::move(batch)}); });
-    for (const auto& [name, handed] : handed_) batches.add(directory_of(name), handed);
     batches.flush();
 }
 
@@ -168,7 +193,14 @@ void Lockspace::tell_directory() {
     batches.flush();
 }
 
-void Lockspace::tell_held(const std::map<base::NodeId, base::Uuid>& previous) {
+// The same session as in the last completed generation, and a master in this one: it still knows its resources.
+std::optional<base::NodeId> Lockspace::confirmed_master_that_stays(base::NodeId master) const {
+    const auto was = confirmed_sessions_.find(master);
+    if (was == confirmed_sessions_.end() || !is_master(master)) return std::nullopt;
+    return sessions_.at(master) == was->second ? std::optional(master) : std::nullopt;
+}
+
+void Lockspace::tell_held() {
     auto batches = batches_of<HeldLock>(
         [this](base::NodeId to, std::vector<HeldLock> batch) { send(to, HeldLocks{std::move(batch)}); });
     for (auto& [id, lock] : owned_) {
@@ -181,27 +213,25 @@ void Lockspace::tell_held(const std::map<base::NodeId, base::Uuid>& previous) {
             lock.granted = assured;
             lock.demoted = true;
         }
-        const auto was = previous.find(lock.master);
-        const bool stays = was != previous.end() && is_master(lock.master) && sessions_.at(lock.master) == was->second;
-        if (!stays) lock.master = directory_of(lock.name);
+        if (!confirmed_master_that_stays(lock.master)) lock.master = directory_of(lock.name);
         batches.add(lock.master, {id, lock.name, *lock.granted, lock.value});
     }
     batches.flush();
 }
 
-// A value that was not acknowledged reaches the old master, or, if that one is leaving, the new one. When the
-// old master died, others may have written since: then the value is lost, and the rules for orphans say so.
-void Lockspace::tell_unstored(const std::map<base::NodeId, base::Uuid>& previous) {
+// A value that was not acknowledged reaches the old master, or, if that one is leaving, the new one. When the old
+// master died, others may have written since: then the value is lost, and the rules for orphans say so.
+void Lockspace::tell_unstored() {
     auto batches = batches_of<NamedValue>(
         [this](base::NodeId to, std::vector<NamedValue> batch) { send(to, WrittenValues{std::move(batch)}); });
     std::erase_if(unstored_, [&](const auto& entry) {
-        const auto was = previous.find(entry.second.master);
+        const auto was = confirmed_sessions_.find(entry.second.master);
         const auto is = sessions_.find(entry.second.master);
-        return was == previous.end() || is == sessions_.end() || was->second != is->second;
+        return was == confirmed_sessions_.end() || is == sessions_.end() || was->second != is->second;
     });
-    for (auto& [id, unstored] : unstored_) {
-        if (!is_master(unstored.master)) unstored.master = directory_of(unstored.value.name);
-        batches.add(unstored.master, unstored.value);
+    for (const auto& [id, unstored] : unstored_) {
+        const auto stays = confirmed_master_that_stays(unstored.master);
+        batches.add(stays ? *stays : directory_of(unstored.value.name), unstored.value);
     }
     batches.flush();
 }
@@ -231,7 +261,7 @@ void Lockspace::rebuild(base::NodeId from, const HeldLocks& message) {
 Lockspace::Mastered& Lockspace::rebuilt(const Name& name) {
     const auto [found, is_new] = mastered_.try_emplace(name);
     if (is_new) {
-        found->second.orphaned = true;
+        found->second.orphaned = found->second.provisional = true;
         directory_[name] = self_;
     }
     return found->second;
@@ -248,7 +278,11 @@ void Lockspace::adopt(base::NodeId from, const HeldLock& held) {
 }
 
 void Lockspace::rebuild(base::NodeId, const WrittenValues& message) {
-    for (const auto& written : message.values) rebuilt(written.name).resource.store(written.value);
+    for (const auto& written : message.values) {
+        if (mastered_.contains(written.name) || directory_of(written.name) == self_) {
+            rebuilt(written.name).resource.store(written.value);
+        }
+    }
 }
 
 void Lockspace::rebuild(base::NodeId, const Handover& message) {
@@ -265,17 +299,31 @@ void Lockspace::rebuild(base::NodeId from, const RebuildDone&) {
     if (told_everything_.size() == sessions_.size()) finish_rebuild();
 }
 
-void Lockspace::finish_rebuild() {
+void Lockspace::finish_rebuild() { membership_.rebuild_finished(*actions_); }
+
+void Lockspace::resume() {
+    settle_rebuild();
+    if (!membership_.may_grant()) return;
+    tell_unstored_again();
+    work_off_stash();
+    dispatch_all();
+}
+
+// All have rebuilt this generation: what it has made counts from now on.
+void Lockspace::settle_rebuild() {
+    settled_ = true;
+    for (auto& [id, unstored] : unstored_) {
+        if (!is_master(unstored.master)) unstored.master = directory_of(unstored.value.name);
+    }
+    if (!is_master(self_)) {
+        mastered_.clear();
+        unused_.clear();
+    }
     for (auto& [name, mastered] : mastered_) {
         judge(mastered);
         note_use(name, mastered);
     }
     unknown_dead_.clear();
-    membership_.rebuild_finished(*actions_);
-    if (!membership_.may_grant()) return;
-    tell_unstored_again();
-    work_off_stash();
-    dispatch_all();
 }
 
 // What the dead leave behind under this name (dlm/README.md has the table).

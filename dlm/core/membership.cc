@@ -38,7 +38,7 @@ void Membership::on_view(const base::GroupView& view, Actions& actions) {
 bool Membership::is_quiet(const base::GroupView& view) const {
     if (phase_ != Phase::running || !view.joined.empty()) return false;
     for (const auto& member : members_) {
-        if (!contains_process(view.members, member.process) || !resumed_.contains(member.process)) return false;
+        if (!contains_process(view.members, member.process)) return false;
     }
     return true;
 }
@@ -92,7 +92,7 @@ void Membership::on_start(const RoundStart& start, Actions& actions) {
 }
 
 MemberStatus Membership::status() const {
-    MemberStatus status{*current_, self_, leaving_, round_.generation, members_, dead_, {}};
+    MemberStatus status{*current_, self_, leaving_, round_.generation, completed_, members_, dead_, {}};
     // Only what can concern a member of this view: its machine's earlier lives.
     for (const auto& life : fenced_) {
         const auto of_that_node = [&](const base::GroupMember& m) { return m.node == life.node; };
@@ -163,6 +163,8 @@ void Membership::agree(Actions& actions) {
     leavers_.clear();
     for (const auto& [process, status] : statuses_) {
         next.generation = std::max(next.generation, status.generation);
+        // The others heard the last Resumed before they lost sight of this node, which had sent its own.
+        if (status.completed == finished_) completed_ = std::max(completed_, finished_);
         next.participants.push_back(status.self);
     }
     const auto dead = find_dead();
@@ -223,8 +225,21 @@ Membership::Begun Membership::on_ready(base::GroupMember sender, const Ready& re
 
 void Membership::rebuild_finished(Actions& actions) {
     base::ensure(phase_ == Phase::rebuilding, "a rebuild ended that had not begun");
-    phase_ = Phase::running;
+    phase_ = Phase::resuming;
+    finished_ = round_.generation;
     actions.push_back(Multicast{Resumed{round_.generation}});
+}
+
+void Membership::on_resumed(base::GroupMember sender, const Resumed& resumed, Actions& actions) {
+    if (resumed.generation != round_.generation) return;
+    if (phase_ != Phase::rebuilding && phase_ != Phase::resuming) return;
+    resumed_.insert(sender);
+    if (phase_ == Phase::resuming && resumed_.size() == round_.participants.size()) resume(actions);
+}
+
+void Membership::resume(Actions& actions) {
+    phase_ = Phase::running;
+    completed_ = round_.generation;
     for (const auto& member : members_) {
         if (member != self_ && told_joined_.insert(member.session).second) {
             actions.push_back(NodeNotice{member.life, NodePhase::joined});
@@ -238,13 +253,7 @@ void Membership::rebuild_finished(Actions& actions) {
             actions.push_back(NodeNotice{member.life, NodePhase::recovered});
         }
     }
-}
-
-void Membership::on_resumed(base::GroupMember sender, const Resumed& resumed, Actions& actions) {
-    if (resumed.generation != round_.generation) return;
-    if (phase_ != Phase::rebuilding && phase_ != Phase::running) return;
-    resumed_.insert(sender);
-    if (leaving_ && phase_ == Phase::running && resumed_.size() == round_.participants.size()) finish_leaving(actions);
+    if (leaving_) finish_leaving(actions);
 }
 
 void Membership::on_release(const base::NodeIncarnation& life) {
@@ -321,6 +330,8 @@ std::string_view text_of(Membership::Phase phase) {
             return "ready";
         case Membership::Phase::rebuilding:
             return "rebuilding";
+        case Membership::Phase::resuming:
+            return "resuming";
         case Membership::Phase::running:
             return "running";
         case Membership::Phase::left:
@@ -371,6 +382,10 @@ std::string Membership::waits_for() const {
     } else if (phase_ == Phase::ready) {
         for (const auto& member : round_.participants) {
             if (!ready_.contains(member.process)) add(node_text(member.life) + " to be ready");
+        }
+    } else if (phase_ == Phase::resuming) {
+        for (const auto& member : round_.participants) {
+            if (!resumed_.contains(member.process)) add(node_text(member.life) + " to resume");
         }
     } else if (phase_ == Phase::running && !quorate_) {
         add("quorum");

@@ -34,6 +34,7 @@ class Membership {
         waiting,     // agreed; for the gate or for quorum
         ready,       // for the others to be ready
         rebuilding,  // the lockspace rebuilds
+        resuming,    // it has; for the others
         running,
         left,
         lost,
@@ -49,10 +50,12 @@ class Membership {
     void on_quorum(bool quorate, Actions& actions);
     void on_group_lost(Actions& actions);
     void leave(Actions& actions);
-    // The lockspace has heard RebuildDone from all.
+    // The lockspace has heard RebuildDone from all; the phase becomes running when all have, in the group's order, so
+    // that everybody knows of each generation whether it was completed.
     void rebuild_finished(Actions& actions);
 
     Phase phase() const { return phase_; }
+    Generation completed() const { return completed_; }
     bool terminal() const { return phase_ == Phase::left || phase_ == Phase::lost; }
     bool may_grant() const { return phase_ == Phase::running && quorate_; }
     bool leaving() const { return leaving_; }
@@ -89,6 +92,7 @@ class Membership {
     void bury(const std::vector<Member>& dead, Actions& actions);
     std::vector<Member> find_dead() const;
     void become_ready(Actions& actions);
+    void resume(Actions& actions);
     void finish_leaving(Actions& actions);
     void lose(std::string why, Actions& actions);
     bool is_fenced(const base::NodeIncarnation& life) const { return fenced_.contains(life); }
@@ -108,6 +112,8 @@ class Membership {
     std::set<base::NodeIncarnation> fenced_;
     std::set<base::GroupMember> ready_;
     std::set<base::GroupMember> resumed_;
+    Generation finished_ = 0;   // rebuilt here
+    Generation completed_ = 0;  // and everywhere
     std::set<base::Uuid> told_recovered_;
     std::set<base::Uuid> told_joined_;
     std::vector<Member> leavers_;

@@ -64,7 +64,7 @@ struct Visitor {
 
     void operator()(message<RoundStart> auto& m) { io(m.round); }
     void operator()(message<MemberStatus> auto& m) {
-        io(m.round, m.self, m.leaving, m.generation);
+        io(m.round, m.self, m.leaving, m.generation, m.completed);
         io.list(m.known, max_members);
         io.list(m.dead, max_members);
         io.list(m.fenced, max_members);

@@ -188,6 +188,7 @@ struct MemberStatus {
     Member self;
     bool leaving = false;
     Generation generation = 0;                  // highest it has agreed to
+    Generation completed = 0;                   // highest of which it knows that all have rebuilt
     std::vector<Member> known;                  // members of that generation
     std::vector<Member> dead;                   // not released yet
     std::vector<base::NodeIncarnation> fenced;  // known from the gate

@@ -19,8 +19,12 @@ void Truth::granted(const std::string& name, const Holder& holder, dlm::Mode mod
         throw sim::Violation(name + ": " + text(mode) + " was granted beside " + text(held));
     }
     // Beside what a dead node still seems to hold, something that fits may be granted until the death is noticed.
+    const auto before = entry.holders.find(holder);
+    const bool held_already = before != entry.holders.end() && dlm::is_lower_or_equal(before->second, mode);
     for (const auto& [life, held] : entry.withheld_for) {
-        if (recovery || mode == dlm::Mode::NL || (!noticed_.contains(life) && dlm::compatible(held, mode))) continue;
+        if (recovery || held_already || mode == dlm::Mode::NL ||
+            (!noticed_.contains(life) && dlm::compatible(held, mode)))
+            continue;
         throw sim::Violation(name + ": " + text(mode) + " was granted before a dead writer was released");
     }
     entry.holders[holder] = mode;

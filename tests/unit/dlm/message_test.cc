@@ -48,7 +48,7 @@ std::vector<PeerMessage> peer_samples() {
 std::vector<GroupMessage> group_samples() {
     const RoundId round{{{1}, 5}, 6};
     return {RoundStart{round},
-            MemberStatus{round, member_of(1), true, 8, {member_of(1), member_of(2)}, {member_of(3)}, {life_of(3)}},
+            MemberStatus{round, member_of(1), true, 8, 7, {member_of(1), member_of(2)}, {member_of(3)}, {life_of(3)}},
             Ready{round, 9}, Resumed{9}, ReleaseDead{life_of(3)}};
 }
 
