@@ -343,6 +343,8 @@ void Lockspace::judge(Mastered& mastered) {
     if ((mastered.orphaned && !mastered.value_known && !held.empty()) || writer_may_have_died) {
         resource.invalidate_value();
     }
+    // The value block lives as long as somebody has a lock.
+    if (held.empty()) resource.set_value(Value{{}, resource.value().sequence, true});
     const auto withheld = resource.withheld_for();
     for (const auto& life : withheld) {
         if (!unreleased.contains(life)) resource.release(life);

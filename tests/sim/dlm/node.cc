@@ -156,6 +156,8 @@ void Node::perform(dlm::Action& action) {
         if (peer.greeted) around_.network.send(session_, sent->session, std::move(frame));
     } else if (const auto* note = std::get_if<dlm::Note>(&action)) {
         trace(note->line);
+        // Whoever takes part in a rebuild is alive for all: a death that was noticed before was a cut.
+        if (note->line.find("rebuilding") != std::string::npos) around_.truth.returned(life_);
     }
 }
 
