@@ -143,7 +143,7 @@ void Node::perform(dlm::Action& action) {
     } else if (const auto* fence = std::get_if<dlm::RequestFence>(&action)) {
         around_.request_fence(id_, fence->life);
     } else if (const auto* withdraw = std::get_if<dlm::WithdrawFence>(&action)) {
-        around_.truth.returned(withdraw->life);
+        around_.truth.returned(session_, withdraw->life);
         around_.withdraw_fence(id_, withdraw->life);
     } else if (const auto* open = std::get_if<dlm::OpenLink>(&action)) {
         peers_[open->peer.session].link = std::make_unique<dlm::Link>(lockspace_key, session_, open->peer.session);
@@ -156,8 +156,6 @@ void Node::perform(dlm::Action& action) {
         if (peer.greeted) around_.network.send(session_, sent->session, std::move(frame));
     } else if (const auto* note = std::get_if<dlm::Note>(&action)) {
         trace(note->line);
-        // Whoever takes part in a rebuild is alive for all: a death that was noticed before was a cut.
-        if (note->line.find("rebuilding") != std::string::npos) around_.truth.returned(life_);
     }
 }
 
@@ -325,7 +323,7 @@ void Node::on(dlm::BlockingNotice& notice) {
 
 void Node::on(dlm::NodeNotice& notice) {
     trace("notice: node " + std::to_string(notice.life.node.value) + " " + std::string(dlm::text_of(notice.phase)));
-    if (notice.phase == dlm::NodePhase::died) around_.truth.noticed(notice.life);
+    if (notice.phase == dlm::NodePhase::died) around_.truth.noticed(session_, notice.life);
     if (notice.phase != dlm::NodePhase::recovered) return;
     if (!known_fenced_.contains(notice.life)) throw sim::Violation("recovered before it was fenced");
     after({},

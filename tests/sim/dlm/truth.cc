@@ -23,7 +23,7 @@ void Truth::granted(const std::string& name, const Holder& holder, dlm::Mode mod
     const bool held_already = before != entry.holders.end() && dlm::is_lower_or_equal(before->second, mode);
     for (const auto& [life, held] : entry.withheld_for) {
         if (recovery || held_already || mode == dlm::Mode::NL ||
-            (!noticed_.contains(life) && dlm::compatible(held, mode)))
+            (!noticed_.contains({holder.session, life}) && dlm::compatible(held, mode)))
             continue;
         throw sim::Violation(name + ": " + text(mode) + " was granted before a dead writer was released");
     }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "base/node.hh"
 #include "base/uuid.hh"
@@ -32,10 +33,10 @@ class Truth {
 
     // What it held for writing is out of reach for everybody until it is released.
     void died(const base::Uuid& session, const base::NodeIncarnation& life);
-    // Some client was told of the death: from then on nobody grants.
-    void noticed(const base::NodeIncarnation& life) { noticed_.insert(life); }
-    // It was cut off only, and is back.
-    void returned(const base::NodeIncarnation& life) { noticed_.erase(life); }
+    // That client was told of the death: from then on it is granted nothing that the dead one may have written under.
+    void noticed(const base::Uuid& by, const base::NodeIncarnation& life) { noticed_.insert({by, life}); }
+    // It was cut off only, and is back for that client.
+    void returned(const base::Uuid& by, const base::NodeIncarnation& life) { noticed_.erase({by, life}); }
     void released(const base::NodeIncarnation& life);
     // Nobody is left who knew: the lockspace begins anew, its first client repairs everything before it asks.
     void nobody_knows();
@@ -62,7 +63,7 @@ class Truth {
     std::map<std::string, Name> names_;
     std::set<base::NodeIncarnation> dead_;
     std::set<base::NodeIncarnation> unreleased_;
-    std::set<base::NodeIncarnation> noticed_;
+    std::set<std::pair<base::Uuid, base::NodeIncarnation>> noticed_;
     std::uint64_t grants_ = 0;
     std::uint64_t reads_ = 0;
 };
