@@ -89,6 +89,50 @@ std::vector<base::Bytes> replication_seeds() {
     return seeds;
 }
 
+std::vector<base::Bytes> peer_seeds() {
+    using namespace dlm;
+    const Value value{};
+    std::vector<base::Bytes> seeds;
+    for (const auto& body : std::initializer_list<PeerBody>{
+             Request{1, 2, "M2f", Mode::PR, {}}, Convert{1, 2, "M2f", Mode::EX, {}}, Lower{1, "M2f", Mode::NL, value},
+             Unlock{1, "M2f", std::nullopt}, Cancel{1, 2, "M2f"}, StoreValue{1, "M2f", value},
+             Granted{1, 2, Mode::EX, false, value}, Refused{}, Blocking{1, Mode::PR}, ValueStored{1, 7},
+             Redirect{1, 2, "M2f", {2}}, NotMaster{1, 2}, DirectoryRemove{"M2f"}, DirectoryEntries{{"A0", "R0"}},
+             HeldLocks{{{1, "M2f", Mode::EX, value}}}, WrittenValues{{{"M2f", value}}}, RebuildDone{}}) {
+        seeds.push_back(encode(PeerMessage{3, body}));
+    }
+    return seeds;
+}
+
+std::vector<base::Bytes> group_seeds() {
+    using namespace dlm;
+    const base::NodeIncarnation life{{2}, base::Uuid{{std::byte{5}}}};
+    const Member member{{{2}, 77}, life, base::Uuid{{std::byte{6}}}, 7789};
+    MemberStatus status;
+    status.self = member;
+    status.known = {member};
+    status.fenced = {life};
+    std::vector<base::Bytes> seeds;
+    for (const auto& message : std::initializer_list<GroupMessage>{
+             RoundStart{{{{1}, 9}, 4}}, status, Ready{{{{1}, 9}, 4}, 5}, Resumed{5}, ReleaseDead{life}}) {
+        seeds.push_back(encode(message));
+    }
+    return seeds;
+}
+
+std::vector<base::Bytes> fencing_seeds() {
+    using namespace fencing;
+    const base::NodeIncarnation life{{2}, base::Uuid{{std::byte{5}}}};
+    const OpenRequest request{life, "link lost", "blockrepd on a"};
+    std::vector<base::Bytes> seeds;
+    for (const auto& message :
+         std::initializer_list<Message>{Hello{life.incarnation, {}, {request}, {}}, Request{request}, Withdraw{life},
+                                        Claim{{2}, 1}, Decline{{2}, 1}, Overlook{{2}}, Facts{{life}, {}}}) {
+        seeds.push_back(encode(message).value());
+    }
+    return seeds;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -106,15 +150,16 @@ int main(int argc, char** argv) {
         fuzz("activity log", canonical([](base::ByteView bytes) { return blockrep::decode_activity_log(bytes); }),
              {blockrep::encode(blockrep::ActivityLogCopy{3, {1, 2, 3}})}, rounds / 50));
     say("dlm peer messages",
-        fuzz("dlm peer message", canonical([](base::ByteView bytes) { return dlm::decode_peer_message(bytes); }), {},
-             rounds));
+        fuzz("dlm peer message", canonical([](base::ByteView bytes) { return dlm::decode_peer_message(bytes); }),
+             peer_seeds(), rounds));
     say("dlm group messages",
-        fuzz("dlm group message", canonical([](base::ByteView bytes) { return dlm::decode_group_message(bytes); }), {},
-             rounds));
+        fuzz("dlm group message", canonical([](base::ByteView bytes) { return dlm::decode_group_message(bytes); }),
+             group_seeds(), rounds));
     say("dlm link frames",
         fuzz("dlm link frame", canonical([](base::ByteView bytes) { return dlm::decode_link_frame(bytes); }), {},
              rounds));
     say("fencing messages",
-        fuzz("fencing message", canonical([](base::ByteView bytes) { return fencing::decode(bytes); }), {}, rounds));
+        fuzz("fencing message", canonical([](base::ByteView bytes) { return fencing::decode(bytes); }), fencing_seeds(),
+             rounds));
     return 0;
 }
