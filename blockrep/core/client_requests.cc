@@ -115,6 +115,8 @@ void Resource::State::start_local_read(const ReadRequested& request) {
     ++local_reads;
     read_local(request.range, request.into, [this, request](base::Result<Payload> result) {
         --local_reads;
+        // A write that began meanwhile may show in what was read, and the peer may still lack it.
+        if (result && overlaps_own_write(request.range)) return queue.push_back(request);
         if (result) return act(CompleteRead{request.client, std::move(result)});
         fail_disk("read: " + result.error().message());
         if (peer_disk == DiskState::UpToDate && session_up) {
@@ -200,6 +202,8 @@ void Resource::State::on(const WriteDone& message, const Payload&) {
     auto& write = found->second;
     write.remote_pending = false;
     write.stored_remote = message.stored;
+    // Our own copy was not meant to be the newest: the source's is.
+    if (message.before && replication == ReplicationState::SyncTarget) bitmap.set(write.request.range);
     if (message.stored) {
         if (!write.request.stable) {
             bitmap.note_unproven(write.request.range, flush_epoch);

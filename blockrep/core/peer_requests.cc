@@ -26,7 +26,7 @@ std::vector<Range> without(const Range& range, const std::map<RequestId, Range>&
 
 void Resource::State::on(const Write& message, const Payload& payload) {
     if (!is_valid_on(message.range, geometry.data_size)) return bad_peer("a write outside the device");
-    if (!has_disk()) return send(WriteDone{message.id, false});
+    if (!has_disk()) return send(WriteDone{message.id, false, false});
     Applying entry;
     entry.kind = Applying::Kind::write;
     entry.id = message.id;
@@ -121,9 +121,8 @@ bool Resource::State::try_apply(std::uint64_t arrival) {
     }
     if (must_wait(arrival, entry)) return false;
     if (entry.kind == Applying::Kind::write && stored_before.contains(entry.id)) {
-        const auto id = entry.id;
+        answer_stored_before(entry);
         applying.erase(arrival);
-        answer_write(id, true);
         return true;
     }
     // A peer without a disk writes through us: what it will lack is covered by our log, like our own writes.
@@ -208,8 +207,18 @@ void Resource::State::check_applied(std::uint64_t arrival) {
     answer_applied(arrival);
 }
 
+// It may have been overwritten here since. The sender's own copy is copied from ours once more, also where a chunk is
+// on its way that the sender takes for older than its write.
+void Resource::State::answer_stored_before(const Applying& entry) {
+    bitmap.set(entry.range);
+    for (auto& [id, chunk] : chunks) {
+        if (chunk.range.overlaps(entry.range)) chunk.outdated = true;
+    }
+    send(WriteDone{entry.id, true, true});
+}
+
 void Resource::State::answer_write(RequestId id, bool stored) {
-    send(WriteDone{id, stored});
+    send(WriteDone{id, stored, false});
     while (!answered.empty() && answered.front().sequence <= session.acknowledged()) answered.pop_front();
     if (stored) answered.push_back({session.last_sent(), id});
 }

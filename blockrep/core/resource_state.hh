@@ -66,7 +66,8 @@ struct Serving {
 // -----------------------------------------------------------------------------------------------
 struct Chunk {
     Range range;
-    bool sent = false;  // else being read
+    bool sent = false;      // else being read
+    bool outdated = false;  // what it covers must be copied once more
 };
 
 // ---- metadata
@@ -274,6 +275,7 @@ struct Resource::State {
     void applied_part(std::uint64_t arrival, bool stored);
     void check_applied(std::uint64_t arrival);
     void answer_applied(std::uint64_t arrival);
+    void answer_stored_before(const Applying& entry);
     void answer_write(RequestId id, bool stored);
     void remember_stored();
     void release_awaiting(RequestId own_write);

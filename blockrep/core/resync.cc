@@ -136,11 +136,13 @@ void Resource::State::on(const ResyncDone& message, const Payload&) {
         return;
     }
     const auto range = found->second.range;
+    const bool outdated = found->second.outdated;
     chunks.erase(found);
     if (!message.stored) {
         peer_disk = DiskState::Diskless;
         return peer_lacks_disk();
     }
+    if (outdated) return;  // its bits stay
     bitmap.clear(range);
     bitmap.note_unproven(range, flush_epoch);
     if (bitmap.unproven() > 1024 && peer_flushes.empty()) flush_peer({});

@@ -47,7 +47,10 @@ void put_answer(base::ByteWriter& out, RequestId id, bool good) {
     out.integer(id);
     put(out, good);
 }
-void put(base::ByteWriter& out, const WriteDone& message) { put_answer(out, message.id, message.stored); }
+void put(base::ByteWriter& out, const WriteDone& message) {
+    put_answer(out, message.id, message.stored);
+    put(out, message.before);
+}
 void put(base::ByteWriter& out, const FlushDone& message) { put_answer(out, message.id, message.stored); }
 void put(base::ByteWriter& out, const ResyncDone& message) { put_answer(out, message.id, message.stored); }
 void put(base::ByteWriter& out, const PromoteReply& message) { put_answer(out, message.id, message.allowed); }
@@ -146,7 +149,10 @@ void get_answer(Fields& in, RequestId& id, bool& good) {
     in.get(id);
     in.get(good);
 }
-void get(Fields& in, WriteDone& message) { get_answer(in, message.id, message.stored); }
+void get(Fields& in, WriteDone& message) {
+    get_answer(in, message.id, message.stored);
+    in.get(message.before);
+}
 void get(Fields& in, FlushDone& message) { get_answer(in, message.id, message.stored); }
 void get(Fields& in, ResyncDone& message) { get_answer(in, message.id, message.stored); }
 void get(Fields& in, PromoteReply& message) { get_answer(in, message.id, message.allowed); }

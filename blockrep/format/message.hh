@@ -81,7 +81,8 @@ struct Write {  // payload: the data; none when zeroes
 };
 struct WriteDone {
     RequestId id = 0;
-    bool stored = true;  // false: the speaker's disk failed or is gone
+    bool stored = true;   // false: the speaker's disk failed or is gone
+    bool before = false;  // stored in an earlier session, and perhaps overwritten since: not stored again
     bool operator==(const WriteDone&) const = default;
 };
 struct Flush {

@@ -79,7 +79,7 @@ std::vector<base::Bytes> replication_seeds() {
     std::vector<Frame> frames{Hello{wire_version, {}, {}, {base::Uuid{{std::byte{1}}}, {}, 7}}, Acknowledge{9}};
     for (const Message& message :
          {Message(StateReport{}), Message(Agreed{}), Message(BitmapPart{{{1, 2}, {9, 4}}, true}), Message(SyncStart{5}),
-          Message(SyncFinish{}), Message(Write{1, range, true, false}), Message(WriteDone{1, true}), Message(Flush{2}),
+          Message(SyncFinish{}), Message(Write{1, range, true, false}), Message(WriteDone{1, true, false}), Message(Flush{2}),
           Message(Read{3, range}), Message(ReadDone{3, true, true}), Message(ResyncBlocks{4, range, true}),
           Message(PromoteReply{5, true}), Message(LeaveAccepted{})}) {
         frames.push_back(Numbered{3, 2, message});

@@ -67,7 +67,8 @@ void World::fault() {
             });
             return;
         case 6:
-            if (!node(which).running()) return;
+            // Known limit (blockrep/README.md): a source that forgets what it has stored stores it twice.
+            if (!node(which).running() || !is_full_replica(1 - which)) return;
             node(which).crash(false);
             scheduler.after(base::Duration::milliseconds(random.between(10, 2000)), [this, which] {
                 if (node(which).powered() && !node(which).running()) node(which).start_process();
@@ -180,9 +181,9 @@ void World::request_fence(std::uint32_t asker, const base::NodeIncarnation& vict
     // The node with the lower number is shot later, so that one always lives.
     const auto handicap = victim.node.value == 1 ? 2000 : 0;
     const auto delay = base::Duration::milliseconds(handicap + random.between(300, 1500));
-    scheduler.after(delay, [this, asker, victim, asked_by = node(asker).life()] {
+    scheduler.after(delay, [this, asker, victim, asked_by = node(asker).process()] {
         const auto found = fence_requests_.find(victim);
-        if (found == fence_requests_.end() || !node(asker).powered() || node(asker).life() != asked_by) return;
+        if (found == fence_requests_.end() || node(asker).process() != asked_by) return;
         fence_requests_.erase(found);
         const auto index = victim.node.value - 1;
         if (node(index).powered() && node(index).life() == victim) {

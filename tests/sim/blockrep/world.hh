@@ -28,6 +28,7 @@ class Node {
     bool running() const { return resource_ != nullptr; }
     bool powered() const { return powered_; }
     const base::NodeIncarnation& life() const { return life_; }
+    std::uint64_t process() const { return process_; }  // what it has asked the fence for ends with it
 
     void step(blockrep::Event event);
     void link_opened(std::uint64_t connection);
