@@ -77,6 +77,9 @@ bool World::nobody_is_missing(std::uint32_t index) const {
     return (peer.powered() && cluster_works_) || dead_.contains(peer.life());
 }
 
+// Who is dead by now will have been recovered when it is mounted; who dies later, when its locks are released.
+void World::mount_starts(std::uint32_t index) { members_[index].dead_before = unrecovered_; }
+
 void World::mounted(std::uint32_t index) {
     say(std::string("mounted on ") + (index == 0 ? "a" : "b"));
     auto& member = members_[index];
@@ -155,7 +158,6 @@ void World::power_off(std::uint32_t index) {
     ++member.life;
     member.busy = 0;
     unrecovered_.insert(index);
-    for (std::uint32_t i = 0; i < 2; ++i) members_[i].dead_before = unrecovered_;
     break_connection(connection);
     group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
     power_on_later(index);

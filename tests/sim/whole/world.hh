@@ -25,6 +25,7 @@ class World {
     const std::set<base::NodeIncarnation>& known_dead() const { return dead_; }
     void say(const std::string& what);
 
+    void mount_starts(std::uint32_t index);
     void mounted(std::uint32_t index);
     void unmounted(std::uint32_t index);
     // `by`: whose disk tells what is there.
