@@ -90,7 +90,7 @@ void NbdSession::on_readable() {
     }
 }
 
-// False: there is nothing more for now, or the client is gone.
+// False: nothing more has arrived yet, or the client is gone.
 bool NbdSession::receive() {
     std::span<std::byte> space;
     if (payload_) {

@@ -2,33 +2,25 @@
 
 #include <cstdio>
 
-#include "clusterfs/core/format_filesystem.hh"
+#include "tests/sim/clusterfs/filesystem.hh"
 
 namespace sim {
 
 using base::Duration;
 
 namespace {
-constexpr std::uint64_t device_blocks = 31744;
 constexpr int clients_per_node = 4;
 }  // namespace
 
 World::World(const WorldOptions& options)
     : how_(options),
       random_(options.seed),
-      device_(device_blocks),
+      device_(filesystem_blocks),
       locks_(scheduler_, random_.fork()),
       nodes_(options.one_node ? 1 : 2) {
     const bool bank = how_.workload == "bank" || (how_.workload.empty() && random_.one_in(3));
     workload_ = bank ? make_bank() : make_tree();
-    clusterfs::FormatOptions format;
-    format.uuid = random_.uuid();
-    format.directory_hash_seed = random_.next();
-    format.slots = 2;
-    format.journal_blocks = 1024;
-    format.now = {1'600'000'000'000'000'000};
-    const auto made = clusterfs::format_filesystem(device_, format);
-    if (!made) throw Violation("mkfs: " + made.error().message());
+    make_filesystem(device_, random_);
     workload_->prepare(device_);
     options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
     options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));

@@ -10,7 +10,6 @@ using base::Duration;
 using dlm::Flag;
 using dlm::Mode;
 
-constexpr std::uint64_t lockspace_key = 7;
 constexpr std::size_t most_locks = 12;
 constexpr std::uint64_t names = 8;
 
@@ -47,13 +46,10 @@ void Node::boot(bool same_life) {
     leaving_ = left_sent_ = false;
     lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, Duration::seconds(1)});
     trace("starts");
-    around_.network.add(session_, {id_,
-                                   [this](const base::Uuid& peer) {
-                                       peers_.at(peer).greeted = false;
-                                       around_.network.send(session_, peer, peers_.at(peer).link->hello());
-                                   },
-                                   [this](const base::Uuid& peer, const base::Bytes& frame) { received(peer, frame); },
-                                   [this](const base::Uuid& peer) { return peers_.contains(peer); }});
+    peers_ = std::make_unique<Peers>(around_.network, id_, session_,
+                                     [this](const base::Uuid& from, const dlm::PeerMessage& message) {
+                                         step(dlm::PeerMessageArrived{from, message});
+                                     });
     for (const auto& dead : known_fenced_) step(dlm::LifeFenced{dead});
     step(dlm::QuorumChanged{quorate_});
     around_.group.join(self_.process,
@@ -72,8 +68,7 @@ void Node::crash() {
     ++run_;
     if (lockspace_) around_.truth.died(session_, life_);
     lockspace_.reset();
-    around_.network.remove(session_);
-    peers_.clear();
+    peers_.reset();
     locks_.clear();
     known_fenced_.clear();
     armed_.reset();
@@ -131,9 +126,8 @@ void Node::perform(dlm::Action& action) {
     } else if (std::holds_alternative<dlm::Left>(action)) {
         trace("left");
         around_.truth.left(session_);
-        around_.network.remove(session_);
         around_.group.leave(self_.process);
-        peers_.clear();
+        peers_.reset();
         ++run_;
         armed_.reset();
         lockspace_.reset();
@@ -146,35 +140,14 @@ void Node::perform(dlm::Action& action) {
         around_.truth.returned(session_, withdraw->life);
         around_.withdraw_fence(id_, withdraw->life);
     } else if (const auto* open = std::get_if<dlm::OpenLink>(&action)) {
-        peers_[open->peer.session].link = std::make_unique<dlm::Link>(lockspace_key, session_, open->peer.session);
+        peers_->open(open->peer.session);
     } else if (const auto* close = std::get_if<dlm::CloseLink>(&action)) {
-        peers_.erase(close->session);
-        around_.network.reset(session_, close->session);
+        peers_->close(close->session);
     } else if (const auto* sent = std::get_if<dlm::SendToPeer>(&action)) {
-        auto& peer = peers_.at(sent->session);
-        auto frame = peer.link->send(sent->message);
-        if (peer.greeted) around_.network.send(session_, sent->session, std::move(frame));
+        peers_->send(sent->session, sent->message);
     } else if (const auto* note = std::get_if<dlm::Note>(&action)) {
         trace(note->line);
     }
-}
-
-void Node::received(const base::Uuid& from, const base::Bytes& frame) {
-    const auto found = peers_.find(from);
-    if (found == peers_.end()) return;
-    auto& peer = found->second;
-    if (!peer.greeted) {
-        const auto decoded = dlm::decode_link_frame(frame);
-        const auto again = peer.link->on_hello(std::get<dlm::LinkHello>(decoded.value()));
-        if (!again) throw sim::Violation("a living session was forgotten: " + again.error().message());
-        peer.greeted = true;
-        for (const auto& each : *again) around_.network.send(session_, from, each);
-        return;
-    }
-    auto message = peer.link->on_frame(frame);
-    if (!message) throw sim::Violation("a bad frame: " + message.error().message());
-    if (peer.link->unacknowledged() >= 8) around_.network.send(session_, from, peer.link->acknowledge());
-    if (*message) step(dlm::PeerMessageArrived{from, **message});
 }
 
 // ---- the client ----------------------------------------------------------------------------------------------------

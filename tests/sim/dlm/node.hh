@@ -8,11 +8,11 @@
 #include <set>
 #include <string>
 
-#include "dlm/core/link.hh"
 #include "dlm/core/lockspace.hh"
 #include "tests/sim/common/random.hh"
 #include "tests/sim/dlm/group.hh"
 #include "tests/sim/dlm/network.hh"
+#include "tests/sim/dlm/peers.hh"
 #include "tests/sim/dlm/truth.hh"
 
 namespace sim_dlm {
@@ -63,17 +63,12 @@ class Node {
         bool is_journal = false;
         std::optional<base::NodeIncarnation> repairs;
     };
-    struct Peer {
-        std::unique_ptr<dlm::Link> link;
-        bool greeted = false;
-    };
 
     void step(const dlm::Event& event);
     void perform(dlm::Action& action);
     void on(dlm::Completed& completed);
     void on(dlm::BlockingNotice& notice);
     void on(dlm::NodeNotice& notice);
-    void received(const base::Uuid& peer, const base::Bytes& frame);
     void arm();
     void after(base::Duration delay, std::function<void()> work);
 
@@ -102,7 +97,7 @@ class Node {
     base::Uuid session_;
     dlm::Member self_;
     std::unique_ptr<dlm::Lockspace> lockspace_;
-    std::map<base::Uuid, Peer> peers_;
+    std::unique_ptr<Peers> peers_;
     std::map<dlm::LockId, Lock> locks_;
     dlm::LockId next_lock_ = 1;
     dlm::OperationId next_operation_ = 1;

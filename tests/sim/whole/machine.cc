@@ -53,12 +53,11 @@ void Machine::lose_power() {
     device_requests_.clear();
     held_.clear();
     names_.clear();
-    peers_.clear();
+    peers_.reset();
     finished_.clear();
     resource_armed_.reset();
     lockspace_armed_.reset();
     mount_armed_.reset();
-    world_.network().remove(self_.session);
     world_.group().node_died(life_.node);
     connection_ = 0;
     wants_link_ = false;

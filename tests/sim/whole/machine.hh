@@ -9,11 +9,10 @@
 
 #include "blockrep/core/resource.hh"
 #include "clusterfs/core/mount.hh"
-#include "dlm/core/link.hh"
 #include "dlm/core/lockspace.hh"
 #include "tests/sim/common/scheduler.hh"
 #include "tests/sim/dlm/group.hh"
-#include "tests/sim/dlm/network.hh"
+#include "tests/sim/dlm/peers.hh"
 #include "tests/sim/whole/replica_disk.hh"
 
 namespace sim_whole {
@@ -78,7 +77,6 @@ class Machine {
     void perform(dlm::Action& action);
     void lock_completed(const dlm::Completed& completed);
     void lock_wanted(const dlm::BlockingNotice& notice);
-    void received(const base::Uuid& from, const base::Bytes& frame);
     void request_lock(const clusterfs::RequestLock& request);
     void release_lock(const clusterfs::ReleaseLock& release);
     void arm_lockspace();
@@ -87,10 +85,6 @@ class Machine {
         dlm::LockId id = 0;
         bool granted = false;
         bool pending = false;
-    };
-    struct Peer {
-        std::unique_ptr<dlm::Link> link;
-        bool greeted = false;
     };
 
     World& world_;
@@ -109,7 +103,7 @@ class Machine {
 
     std::unique_ptr<dlm::Lockspace> lockspace_;
     dlm::Member self_;
-    std::map<base::Uuid, Peer> peers_;
+    std::unique_ptr<sim_dlm::Peers> peers_;
     std::map<clusterfs::LockName, HeldLock> held_;
     std::map<dlm::LockId, clusterfs::LockName> names_;
     dlm::LockId next_lock_ = 1;

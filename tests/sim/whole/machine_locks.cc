@@ -10,8 +10,6 @@ using clusterfs::LockName;
 
 namespace {
 
-constexpr std::uint64_t lockspace_key = 7;
-
 dlm::Mode to_mode(LockMode mode) {
     return mode == LockMode::none ? dlm::Mode::NL : mode == LockMode::shared ? dlm::Mode::PR : dlm::Mode::EX;
 }
@@ -27,13 +25,10 @@ void Machine::start_lockspace() {
     const auto session = world_.random().uuid();
     self_ = {{life_.node, static_cast<std::uint32_t>(run_ + 100)}, life_, session, 7789};
     lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, base::Duration::seconds(10)});
-    world_.network().add(session, {life_.node,
-                                   [this](const base::Uuid& peer) {
-                                       peers_.at(peer).greeted = false;
-                                       world_.network().send(self_.session, peer, peers_.at(peer).link->hello());
-                                   },
-                                   [this](const base::Uuid& peer, const base::Bytes& frame) { received(peer, frame); },
-                                   [this](const base::Uuid& peer) { return peers_.contains(peer); }});
+    peers_ = std::make_unique<sim_dlm::Peers>(world_.network(), life_.node, session,
+                                              [this](const base::Uuid& from, const dlm::PeerMessage& message) {
+                                                  step(dlm::Event(dlm::PeerMessageArrived{from, message}));
+                                              });
     for (const auto& dead : world_.known_dead()) step(dlm::Event(dlm::LifeFenced{dead}));
     step(dlm::Event(dlm::QuorumChanged{quorate_}));
     world_.group().join(
@@ -82,9 +77,9 @@ void Machine::perform(dlm::Action& action) {
     } else if (auto* lost = std::get_if<dlm::Lost>(&action)) {
         throw sim::Violation("a lockspace was lost: " + lost->why);
     } else if (std::holds_alternative<dlm::Left>(action)) {
-        world_.network().remove(self_.session);
         world_.group().leave(self_.process);
         later({}, [this] {
+            peers_.reset();
             lockspace_.reset();
             mount_.reset();
             step(blockrep::ClientClosed{});
@@ -97,36 +92,14 @@ void Machine::perform(dlm::Action& action) {
     } else if (auto* withdraw = std::get_if<dlm::WithdrawFence>(&action)) {
         world_.withdraw_fence(index_, withdraw->life, "dlm");
     } else if (auto* open = std::get_if<dlm::OpenLink>(&action)) {
-        auto& peer = peers_[open->peer.session];
-        peer.link = std::make_unique<dlm::Link>(lockspace_key, self_.session, open->peer.session);
+        peers_->open(open->peer.session);
     } else if (auto* close = std::get_if<dlm::CloseLink>(&action)) {
-        peers_.erase(close->session);
-        world_.network().reset(self_.session, close->session);
+        peers_->close(close->session);
     } else if (auto* sent = std::get_if<dlm::SendToPeer>(&action)) {
-        auto& peer = peers_.at(sent->session);
-        auto frame = peer.link->send(sent->message);
-        if (peer.greeted) world_.network().send(self_.session, sent->session, std::move(frame));
+        peers_->send(sent->session, sent->message);
     } else if (auto* note = std::get_if<dlm::Note>(&action)) {
         world_.say(std::string(index_ == 0 ? "a" : "b") + " dlm: " + note->line);
     }
-}
-
-void Machine::received(const base::Uuid& from, const base::Bytes& frame) {
-    const auto found = peers_.find(from);
-    if (found == peers_.end()) return;
-    auto& peer = found->second;
-    if (!peer.greeted) {
-        const auto decoded = dlm::decode_link_frame(frame);
-        const auto again = peer.link->on_hello(std::get<dlm::LinkHello>(decoded.value()));
-        if (!again) throw sim::Violation("a living session was forgotten: " + again.error().message());
-        peer.greeted = true;
-        for (const auto& each : *again) world_.network().send(self_.session, from, each);
-        return;
-    }
-    auto message = peer.link->on_frame(frame);
-    if (!message) throw sim::Violation("a bad frame: " + message.error().message());
-    if (peer.link->unacknowledged() >= 8) world_.network().send(self_.session, from, peer.link->acknowledge());
-    if (*message) step(dlm::Event(dlm::PeerMessageArrived{from, **message}));
 }
 
 void Machine::request_lock(const clusterfs::RequestLock& request) {

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "clusterfs/core/format_filesystem.hh"
+#include "tests/sim/clusterfs/filesystem.hh"
 #include "tests/sim/common/run_seeds.hh"
 
 namespace sim_whole {
@@ -10,7 +10,7 @@ namespace sim_whole {
 using base::Duration;
 
 namespace {
-constexpr std::uint64_t device_blocks = 31744;
+using sim::filesystem_blocks;
 constexpr int clients_per_node = 3;
 }  // namespace
 
@@ -21,7 +21,7 @@ World::World(std::uint64_t seed, bool trace)
       network_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }) {
     options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
     options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));
-    for (std::uint32_t i = 0; i < 2; ++i) machines_[i] = std::make_unique<Machine>(*this, i, device_blocks);
+    for (std::uint32_t i = 0; i < 2; ++i) machines_[i] = std::make_unique<Machine>(*this, i, filesystem_blocks);
     prepare();
 }
 
@@ -33,16 +33,9 @@ void World::say(const std::string& what) {
 void World::prepare() {
     auto& device = machine(0).disk().data();
     workload_ = sim::make_bank();
-    clusterfs::FormatOptions format;
-    format.uuid = random_.uuid();
-    format.directory_hash_seed = random_.next();
-    format.slots = 2;
-    format.journal_blocks = 1024;
-    format.now = {1'600'000'000'000'000'000};
-    const auto made = clusterfs::format_filesystem(device, format);
-    if (!made) throw sim::Violation("mkfs: " + made.error().message());
+    sim::make_filesystem(device, random_);
     workload_->prepare(device);
-    for (std::uint64_t number = 0; number < device_blocks; ++number) {
+    for (std::uint64_t number = 0; number < filesystem_blocks; ++number) {
         if (device.never_written(number)) continue;
         const auto block = device.current(number);
         if (!machine(1).disk().data().write(number, std::span(&block, 1))) throw sim::Violation("the copy failed");
@@ -306,7 +299,7 @@ void World::finish() {
         }
         return true;
     });
-    for (std::uint64_t number = 0; number < device_blocks; ++number) {
+    for (std::uint64_t number = 0; number < filesystem_blocks; ++number) {
         const auto& one = machine(0).disk().data();
         const auto& second = machine(1).disk().data();
         if (one.never_written(number) && second.never_written(number)) continue;

@@ -33,6 +33,16 @@ struct LockCacheTest : testing::Test {
         locks.on_granted(name, LockMode::exclusive, now, actions);
         actions.clear();
     }
+    // Another node asks while there is something to write down; meanwhile an operation here comes to wait.
+    void give_back_while_waited_for(LockMode wanted, LockMode waited_for) {
+        hold_exclusively();
+        owner.clean = false;
+        locks.on_wanted(name, wanted, now, actions);
+        ASSERT_TRUE(locks.refuses_pins(name));
+        locks.want_again(name, waited_for);
+        owner.clean = true;
+        locks.advance(name, now, actions);
+    }
     bool asks_for(LockMode mode) const {
         for (const auto& action : actions) {
             const auto* request = std::get_if<RequestLock>(&action);
@@ -44,36 +54,20 @@ struct LockCacheTest : testing::Test {
 
 // A reader that came while the lock was parked waited for ever: what is left is enough for it, so no grant ever comes.
 TEST_F(LockCacheTest, WhoWaitsForWhatIsLeftIsWokenWhenItIsGivenBack) {
-    hold_exclusively();
-    owner.clean = false;
-    locks.on_wanted(name, LockMode::shared, now, actions);
-    ASSERT_TRUE(locks.refuses_pins(name));
-    locks.want_again(name, LockMode::shared);
-    owner.clean = true;
-    locks.advance(name, now, actions);
+    give_back_while_waited_for(LockMode::shared, LockMode::shared);
     EXPECT_EQ(locks.usable(name), LockMode::shared);
     EXPECT_FALSE(asks_for(LockMode::shared));
     EXPECT_EQ(owner.kept_modes, std::vector{LockMode::shared});
 }
 
 TEST_F(LockCacheTest, WhoWaitsForMoreThanIsLeftHasItRequested) {
-    hold_exclusively();
-    owner.clean = false;
-    locks.on_wanted(name, LockMode::shared, now, actions);
-    locks.want_again(name, LockMode::exclusive);
-    owner.clean = true;
-    locks.advance(name, now, actions);
+    give_back_while_waited_for(LockMode::shared, LockMode::exclusive);
     EXPECT_TRUE(asks_for(LockMode::exclusive));
     EXPECT_TRUE(owner.kept_modes.empty());
 }
 
 TEST_F(LockCacheTest, WhoWaitsForALockOfWhichNothingIsLeftHasItRequested) {
-    hold_exclusively();
-    owner.clean = false;
-    locks.on_wanted(name, LockMode::exclusive, now, actions);
-    locks.want_again(name, LockMode::shared);
-    owner.clean = true;
-    locks.advance(name, now, actions);
+    give_back_while_waited_for(LockMode::exclusive, LockMode::shared);
     EXPECT_TRUE(asks_for(LockMode::shared));
     EXPECT_TRUE(owner.kept_modes.empty());
 }

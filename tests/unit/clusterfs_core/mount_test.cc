@@ -49,8 +49,21 @@ std::string refusal(MemoryDevice& device, MountOptions options = {}) {
     return rig.stopped->error().message();
 }
 
-TEST(MountStart, TakesASlotAndMarksIt) {
-    auto device = formatted_device();
+// A device with an empty filesystem, which a test mounts with a Rig, or several one after another.
+class MountTest : public testing::Test {
+  protected:
+    std::unique_ptr<MemoryDevice> device = formatted_device();
+    const InodeNumber root = root_of(*device);
+};
+using MountCommit = MountTest;
+using MountErrors = MountTest;
+using MountJournal = MountTest;
+using MountLocks = MountTest;
+using MountReadOnly = MountTest;
+using MountReplay = MountTest;
+using MountStart = MountTest;
+
+TEST_F(MountStart, TakesASlotAndMarksIt) {
     Rig rig(*device);
     rig.start();
     EXPECT_TRUE(rig.started);
@@ -62,19 +75,17 @@ TEST(MountStart, TakesASlotAndMarksIt) {
     EXPECT_EQ(device->at(slot_map_number).as<SlotMap>().slots[0].state, SlotState::free);
 }
 
-TEST(MountStart, RefusesWhatIsNotAFilesystem) {
-    MemoryDevice device(8192);
-    EXPECT_NE(refusal(device).find("no CFS filesystem"), std::string::npos);
+TEST_F(MountStart, RefusesWhatIsNotAFilesystem) {
+    MemoryDevice zeros(8192);
+    EXPECT_NE(refusal(zeros).find("no CFS filesystem"), std::string::npos);
 }
 
-TEST(MountStart, RefusesUnknownIncompatFeatures) {
-    auto device = formatted_device();
+TEST_F(MountStart, RefusesUnknownIncompatFeatures) {
     edit_superblock(*device, [](Superblock& superblock) { superblock.incompat = 1ULL << 40; });
     EXPECT_NE(refusal(*device).find("0x10000000000"), std::string::npos);
 }
 
-TEST(MountStart, UnknownReadOnlyFeaturesAllowReadOnlyMounts) {
-    auto device = formatted_device();
+TEST_F(MountStart, UnknownReadOnlyFeaturesAllowReadOnlyMounts) {
     edit_superblock(*device, [](Superblock& superblock) { superblock.ro_compat = 4; });
     EXPECT_NE(refusal(*device).find("read-only"), std::string::npos);
     MountOptions options;
@@ -84,20 +95,17 @@ TEST(MountStart, UnknownReadOnlyFeaturesAllowReadOnlyMounts) {
     EXPECT_TRUE(rig.started);
 }
 
-TEST(MountStart, RefusesANewerVersion) {
-    auto device = formatted_device();
+TEST_F(MountStart, RefusesANewerVersion) {
     edit_superblock(*device, [](Superblock& superblock) { superblock.header.version = 2; });
     EXPECT_NE(refusal(*device).find("newer version"), std::string::npos);
 }
 
-TEST(MountStart, RefusesADamagedSuperblock) {
-    auto device = formatted_device();
+TEST_F(MountStart, RefusesADamagedSuperblock) {
     device->at(superblock_number).bytes[700] ^= std::byte{1};
     EXPECT_NE(refusal(*device).find("fsck.cfs"), std::string::npos);
 }
 
-TEST(MountStart, RefusesWhenEverySlotIsTaken) {
-    auto device = formatted_device();
+TEST_F(MountStart, RefusesWhenEverySlotIsTaken) {
     Rig rig(*device);
     rig.refused = {slot_lock(0), slot_lock(1)};
     rig.start();
@@ -105,8 +113,7 @@ TEST(MountStart, RefusesWhenEverySlotIsTaken) {
     EXPECT_EQ(rig.stopped->error().code, make_error_code(Errc::no_free_slot));
 }
 
-TEST(MountStart, SurvivesATornSlotMap) {
-    auto device = formatted_device();
+TEST_F(MountStart, SurvivesATornSlotMap) {
     device->at(slot_map_number).bytes[8] ^= std::byte{1};  // its checksum
     Rig rig(*device);
     rig.start();
@@ -114,8 +121,7 @@ TEST(MountStart, SurvivesATornSlotMap) {
     EXPECT_EQ(check(device->at(slot_map_number).bytes, slot_map_number), BlockFault::none);
 }
 
-TEST(MountStart, AloneItMakesFreeMetadataFree) {
-    auto device = formatted_device();
+TEST_F(MountStart, AloneItMakesFreeMetadataFree) {
     const auto map = [&]() -> const AllocationMap& {
         const auto geometry = device->at(superblock_number).as<Superblock>().geometry();
         return device->at(geometry.map_block(0, 0)).as<AllocationMap>();
@@ -144,9 +150,7 @@ TEST(MountStart, AloneItMakesFreeMetadataFree) {
     EXPECT_EQ(map().free_metadata_count, 0U);
 }
 
-TEST(MountCommit, OneStableWriteMakesAChangeDurable) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountCommit, OneStableWriteMakesAChangeDurable) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
@@ -158,9 +162,7 @@ TEST(MountCommit, OneStableWriteMakesAChangeDurable) {
     EXPECT_TRUE(rig.actions<FlushDevice>().empty());
 }
 
-TEST(MountCommit, FlushesFirstWhenFileDataWasWritten) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
@@ -175,9 +177,7 @@ TEST(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     EXPECT_TRUE(rig.log.empty());
 }
 
-TEST(MountCommit, ComesByItselfAfterTheInterval) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountCommit, ComesByItselfAfterTheInterval) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
@@ -188,9 +188,7 @@ TEST(MountCommit, ComesByItselfAfterTheInterval) {
     EXPECT_EQ(rig.actions<WriteBlocks>().size(), 1U);
 }
 
-TEST(MountReplay, TheNextMountFindsWhatWasCommitted) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountReplay, TheNextMountFindsWhatWasCommitted) {
     {
         Rig dies(*device);
         dies.start();
@@ -206,9 +204,7 @@ TEST(MountReplay, TheNextMountFindsWhatWasCommitted) {
     EXPECT_EQ(value, 42);
 }
 
-TEST(MountReplay, NeverGoesBackwards) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountReplay, NeverGoesBackwards) {
     {
         Rig dies(*device);
         dies.start();
@@ -228,9 +224,7 @@ TEST(MountReplay, NeverGoesBackwards) {
     EXPECT_GT(block.as<BlockHeader>().sequence, 1'000'000U);
 }
 
-TEST(MountReplay, ADeadNodesJournalBeforeItsLocks) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountReplay, ADeadNodesJournalBeforeItsLocks) {
     MountOptions other;
     other.self.node.value = 2;
     other.self.incarnation.bytes[0] = std::byte{9};
@@ -258,9 +252,7 @@ TEST(MountReplay, ADeadNodesJournalBeforeItsLocks) {
 }
 
 // mount.cfs was killed and started again on a machine that stays up: both mounts are of the same life of the node.
-TEST(MountReplay, TheDeathOfAnEarlierMountOfTheSameLifeTouchesNobody) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountReplay, TheDeathOfAnEarlierMountOfTheSameLifeTouchesNobody) {
     MountOptions options;
     options.self.node.value = 2;
     options.self.incarnation.bytes[0] = std::byte{9};
@@ -282,9 +274,7 @@ TEST(MountReplay, TheDeathOfAnEarlierMountOfTheSameLifeTouchesNobody) {
     ASSERT_TRUE(again.commit());
 }
 
-TEST(MountLocks, GivesBackOnlyWhatIsInPlace) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountLocks, GivesBackOnlyWhatIsInPlace) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
@@ -298,9 +288,7 @@ TEST(MountLocks, GivesBackOnlyWhatIsInPlace) {
     EXPECT_TRUE(std::holds_alternative<ReleaseLock>(rig.log.back()));
 }
 
-TEST(MountLocks, KeepsASharedLockWhenAnotherNodeOnlyReads) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountLocks, KeepsASharedLockWhenAnotherNodeOnlyReads) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
@@ -317,9 +305,7 @@ TEST(MountLocks, KeepsASharedLockWhenAnotherNodeOnlyReads) {
     EXPECT_TRUE(rig.log.empty()) << "it is still cached";
 }
 
-TEST(MountLocks, TheKernelForgetsFirstAndAgainIfItReadMeanwhile) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountLocks, TheKernelForgetsFirstAndAgainIfItReadMeanwhile) {
     Rig rig(*device);
     rig.start();
     std::int64_t value = 0;
@@ -340,12 +326,10 @@ TEST(MountLocks, TheKernelForgetsFirstAndAgainIfItReadMeanwhile) {
     EXPECT_EQ(rig.actions<ReleaseLock>().size(), 1U);
 }
 
-TEST(MountLocks, WaitsForPinsButTakesNoNewOnes) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountLocks, WaitsForPinsButTakesNoNewOnes) {
     Rig rig(*device);
     rig.start();
-    const auto pin = [root](View& view) -> base::Result<void> {
+    const auto pin = [root = root](View& view) -> base::Result<void> {
         BASE_TRY(view.lock(inode_lock(root), LockMode::shared));
         view.pin(inode_lock(root));
         return {};
@@ -364,9 +348,7 @@ TEST(MountLocks, WaitsForPinsButTakesNoNewOnes) {
     EXPECT_TRUE(std::holds_alternative<RequestLock>(actions[1])) << "and asks for it anew";
 }
 
-TEST(MountLocks, AnInodeThatIsOpenHereIsFoundOpen) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountLocks, AnInodeThatIsOpenHereIsFoundOpen) {
     Rig rig(*device);
     rig.start();
     const LockName open{LockType::open, root};
@@ -380,9 +362,7 @@ TEST(MountLocks, AnInodeThatIsOpenHereIsFoundOpen) {
     EXPECT_EQ(outcome.error().code, std::make_error_code(std::errc::device_or_resource_busy));
 }
 
-TEST(MountErrors, AJournalThatCannotBeWrittenMakesItReadOnly) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountErrors, AJournalThatCannotBeWrittenMakesItReadOnly) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
@@ -406,8 +386,7 @@ TEST(MountErrors, AJournalThatCannotBeWrittenMakesItReadOnly) {
 
 // The kernel still has the number of an inode whose block became something else: that is stale, and what was read is
 // not kept, because another lock covers it.
-TEST(MountErrors, AStaleInodeNumberLeavesNothingInTheCache) {
-    const auto device = formatted_device();
+TEST_F(MountErrors, AStaleInodeNumberLeavesNothingInTheCache) {
     Rig rig(*device);
     rig.refused = {slot_lock(1)};
     rig.start();
@@ -433,9 +412,7 @@ TEST(MountErrors, AStaleInodeNumberLeavesNothingInTheCache) {
     }));
 }
 
-TEST(MountErrors, ADamagedBlockFailsOnlyWhoNeedsIt) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountErrors, ADamagedBlockFailsOnlyWhoNeedsIt) {
     device->at(root).bytes[300] ^= std::byte{1};
     Rig rig(*device);
     rig.start();
@@ -446,9 +423,7 @@ TEST(MountErrors, ADamagedBlockFailsOnlyWhoNeedsIt) {
     EXPECT_NE(outcome.error().detail.find(std::to_string(root)), std::string::npos);
 }
 
-TEST(MountJournal, GoesRoundAndRound) {
-    auto device = formatted_device();
-    const auto root = root_of(*device);
+TEST_F(MountJournal, GoesRoundAndRound) {
     Rig rig(*device);
     rig.start();
     for (std::int64_t i = 0; i < 3000; ++i) {
@@ -462,8 +437,7 @@ TEST(MountJournal, GoesRoundAndRound) {
     EXPECT_EQ(value, 2999);
 }
 
-TEST(MountReadOnly, ChangesNothing) {
-    auto device = formatted_device();
+TEST_F(MountReadOnly, ChangesNothing) {
     MountOptions options;
     options.read_only = true;
     Rig rig(*device, options);
