@@ -113,6 +113,7 @@ const Superblock& Mount::superblock() const { return state_->sb(); }
 std::uint32_t Mount::slot() const { return state_->slot; }
 BlockHandle Mount::cached_block(BlockNumber number) const { return state_->cache.find(number); }
 LockMode Mount::held(const LockName& name) const { return state_->locks.usable(name); }
+bool Mount::refuses_pins(const LockName& name) const { return state_->locks.refuses_pins(name); }
 bool Mount::freed_recently(BlockNumber number) const { return state_->journal.freed_recently(number); }
 bool Mount::journal_has_space() const { return state_->journal.has_space(); }
 bool Mount::read_only() const { return state_->read_only; }

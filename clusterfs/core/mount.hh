@@ -152,6 +152,7 @@ class Mount : private ViewSource {
   private:
     BlockHandle cached_block(BlockNumber number) const override;
     LockMode held(const LockName& name) const override;
+    bool refuses_pins(const LockName& name) const override;
     bool freed_recently(BlockNumber number) const override;
     bool journal_has_space() const override;
     bool read_only() const override;

@@ -64,29 +64,16 @@ void MountOperations::attempt(Id id) {
     auto outcome = pending.operation(view);
     const bool needs = !outcome && outcome.error().code == make_error_code(Errc::needed);
     if (needs) return park(id, pending, view);
-    if (outcome && wait_for_pins(id, pending, view)) return;
     complete(id, view, std::move(outcome));
-}
-
-// A lock that another node waits for takes no new pins: the operation is run again when we have it anew.
-bool MountOperations::wait_for_pins(Id id, Pending& pending, View& view) {
-    for (const auto& name : view.transaction().pinned) {
-        if (!locks_.refuses_pins(name)) continue;
-        const bool reads_only = view.transaction().empty();
-        const auto mode = reads_only ? LockMode::shared : locks_.granted_mode(name);
-        pending.locks.emplace(name, mode);
-        waiting_for_lock_[name].push_back(id);
-        locks_.want_again(name, mode);
-        protect(pending, {});  // may let it be given back at once
-        return true;
-    }
-    return false;
 }
 
 void MountOperations::complete(Id id, View& view, base::Result<void> outcome) {
     auto& transaction = view.transaction();
     if (outcome) {
-        for (const auto& name : transaction.pinned) locks_.pin(name);
+        for (const auto& name : transaction.pinned) {
+            base::ensure(!locks_.refuses_pins(name), "a lock that is being given back is pinned");
+            locks_.pin(name);
+        }
         if (!transaction.empty()) {
             base::ensure(!source_.read_only(), "an operation changes a read-only filesystem");
             base::ensure(transaction.blocks.size() <= max_operation_blocks, "an operation is of bounded size");
@@ -113,14 +100,18 @@ void MountOperations::park(Id id, Pending& pending, View& view) {
     const auto& needs = view.needs();
     base::ensure(!needs.empty(), "an operation that needs something names it");
     const LockName* lowest = nullptr;
-    for (const auto& [name, mode] : needs.locks) {
-        if (lowest == nullptr || ranks_below(name, *lowest)) lowest = &name;
+    for (const auto* missing : {&needs.locks, &needs.anew}) {
+        for (const auto& [name, mode] : *missing) {
+            if (lowest == nullptr || ranks_below(name, *lowest)) lowest = &name;
+        }
     }
     std::vector<LockName> keep;
     for (const auto& name : view.used_locks()) {
-        const bool held = source_.held(name) != LockMode::none && !needs.locks.contains(name);
+        const bool missing = needs.locks.contains(name) || needs.anew.contains(name);
+        const bool held = source_.held(name) != LockMode::none && !missing;
         if (held && (lowest == nullptr || ranks_below(name, *lowest))) keep.push_back(name);
     }
+    need_anew(id, pending, needs);  // before anything that may let such a lock be given back
     protect(pending, std::move(keep));
     if (needs.journal_space) {
         pending.space = true;
@@ -149,6 +140,16 @@ void MountOperations::need_locks(Id id, Pending& pending, const Needs& needs) {
             pending.locks.erase(name);
             pending.refused.insert(name);
         }
+    }
+}
+
+// A lock that another node waits for takes no new pins: once it was given back it is requested again, and the grant
+// wakes the operation.
+void MountOperations::need_anew(Id id, Pending& pending, const Needs& needs) {
+    for (const auto& [name, mode] : needs.anew) {
+        pending.locks.emplace(name, mode);
+        waiting_for_lock_[name].push_back(id);
+        locks_.want_again(name, mode);
     }
 }
 

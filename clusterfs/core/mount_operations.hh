@@ -59,11 +59,11 @@ class MountOperations {
 
     void attempt(Id id);
     void finish(Id id, base::Result<void> outcome);
-    bool wait_for_pins(Id id, Pending& pending, View& view);
     void complete(Id id, View& view, base::Result<void> outcome);
     void park(Id id, Pending& pending, View& view);
     void protect(Pending& pending, std::vector<LockName> names);
     void need_locks(Id id, Pending& pending, const Needs& needs);
+    void need_anew(Id id, Pending& pending, const Needs& needs);
     void read_needed(Id id, Pending& pending, const Needs& needs);
     void issue_read(const std::vector<BlockNeed>& run);
     void on_blocks(const std::vector<BlockNeed>& run, base::Result<MountIo::Blocks> read);

@@ -39,6 +39,17 @@ base::Result<void> View::lock(std::initializer_list<LockNeed> all) {
     return outcome;
 }
 
+base::Result<void> View::pin(const LockName& name, LockMode mode) {
+    base::ensure(source_.held(name) >= mode, "a lock is pinned that is not held");
+    if (source_.refuses_pins(name)) {
+        auto& wanted = needs_.anew[name];
+        wanted = std::max(wanted, mode);
+        return base::failure(Errc::needed, name.text());
+    }
+    transaction_.pinned.insert(name);
+    return {};
+}
+
 base::Result<BlockHandle> View::fetch(BlockNumber number, const LockName& covered_by, BlockType type) {
     if (number == 0 || number >= superblock().block_count) {
         return base::failure(Errc::corrupted, "a pointer to block " + std::to_string(number));

@@ -12,8 +12,8 @@
 
 #include "base/error.hh"
 #include "base/time.hh"
-#include "clusterfs/core/error.hh"
 #include "clusterfs/core/block.hh"
+#include "clusterfs/core/error.hh"
 #include "clusterfs/format/block_header.hh"
 
 namespace clusterfs {
@@ -37,8 +37,9 @@ struct LockNeed {
 struct Needs {
     std::set<BlockNeed> blocks;
     std::map<LockName, LockMode> locks;  // the strongest mode asked for
+    std::map<LockName, LockMode> anew;   // held, but being given back: to be pinned once we have them again
     bool journal_space = false;          // the journal is too full for one more operation that changes something
-    bool empty() const { return blocks.empty() && locks.empty() && !journal_space; }
+    bool empty() const { return blocks.empty() && locks.empty() && anew.empty() && !journal_space; }
 };
 
 // What a view stands on: a mounted filesystem (core/mount), or a whole device to itself (mkfs, fsck, debugfs, tests).
@@ -50,6 +51,8 @@ class ViewSource {
     // The newest image of a cached block, or null. What it returns has passed the checks of format/block_header.hh.
     virtual BlockHandle cached_block(BlockNumber number) const = 0;
     virtual LockMode held(const LockName& name) const = 0;
+    // Another node waits for the pins of this lock to go: it takes no new ones.
+    virtual bool refuses_pins(const LockName&) const { return false; }
     // This node's slot: its allocation groups are preferred, its orphan directory is used.
     virtual std::uint32_t slot() const = 0;
     // Blocks freed by transactions that are not durable yet: not to be handed out (README, invariant 6).
@@ -98,8 +101,10 @@ class View {
                                               InodeNumber owner);
     // Notes that an allocated range was freed; the map change itself is the allocator's.
     void note_freed(BlockNumber first, std::uint32_t count) { transaction_.freed.emplace_back(first, count); }
-    // Keeps a held lock from being given away after this operation is done, until Mount::unpin().
-    void pin(const LockName& name) { transaction_.pinned.insert(name); }
+    // Keeps a lock that is held in that mode from being given away after this operation is done, until Mount::unpin().
+    // A lock that is just being given back has to be had anew first: Errc::needed. An operation that was through with
+    // everything succeeds, so what it does outside the view (counting what is under way) it does once, after its pins.
+    [[nodiscard]] base::Result<void> pin(const LockName& name, LockMode mode);
     // To be called first by every operation that will change something: waits for room in the journal, and refuses
     // with EROFS where nothing may be changed. One operation may change at most max_operation_blocks blocks; larger
     // work (truncating a big file, deleting it) is cut into several operations.

@@ -27,26 +27,31 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
           done_(std::move(done)) {}
 
     void start(std::uint64_t length) {
-        filesystem_.run(
-            [self = shared_from_this(), length](View& view) -> base::Result<ReadPlan> {
-                BASE_ASSIGN(auto plan, operations::begin_read(view, self->inode_, self->offset_, length));
-                if (!plan.pins.empty()) self->shared_->begin_read(self->cached_);
-                return plan;
-            },
-            [self = shared_from_this()](base::Result<ReadPlan> plan) { self->on_plan(std::move(plan)); });
+        filesystem_.run([self = shared_from_this(), length](View& view) { return self->plan_read(view, length); },
+                        [self = shared_from_this()](base::Result<ReadPlan> plan) { self->on_plan(std::move(plan)); });
     }
 
   private:
+    // What the kernel will keep is said here, under the lock: whoever asks for the lock from now on has the kernel
+    // forget first, which waits for our answer. The pin is the last thing that can be missing, so that is said once.
+    base::Result<ReadPlan> plan_read(View& view, std::uint64_t length) {
+        const auto pin = cached_ ? operations::PinRead::always : operations::PinRead::for_the_device;
+        BASE_ASSIGN(auto plan, operations::begin_read(view, inode_, offset_, length, pin));
+        if (cached_) filesystem_.driver().note_read_served(inode_.number);
+        if (!plan.pins.empty()) shared_->begin_read(cached_);
+        return plan;
+    }
+
     void on_plan(base::Result<ReadPlan> plan) {
         if (!plan) return done_(std::unexpected(plan.error()));
         plan_ = *std::move(plan);
-        if (plan_.is_inline) return answer(base::ByteView(plan_.inline_data));
-        if (plan_.length == 0) return answer({});
+        if (plan_.is_inline) return finish(base::ByteView(plan_.inline_data));
+        if (plan_.length == 0) return finish(base::ByteView());
         base_ = round_down(offset_);
         buffer_ = filesystem_.driver().buffers().take(round_up(offset_ + plan_.length) - base_);
         auto transfer = BlockTransfer::create(
             filesystem_.driver().device(),
-            [self = shared_from_this()](base::Result<void> outcome) { self->on_data(std::move(outcome)); });
+            [self = shared_from_this()](const base::Result<void>& outcome) { self->on_data(outcome); });
         for (const auto& segment : plan_.segments) fetch(*transfer, segment);
         transfer->finish_starting();
     }
@@ -61,20 +66,17 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
         }
     }
 
-    void on_data(base::Result<void> outcome) {
-        if (!plan_.pins.empty()) shared_->end_read(cached_);
-        if (outcome) {
-            answer(buffer_.span(offset_ - base_, plan_.length));
-        } else {
-            done_(std::unexpected(outcome.error()));
-        }
-        unpin_all(filesystem_, plan_.pins);
+    void on_data(const base::Result<void>& outcome) {
+        if (!outcome) return finish(std::unexpected(outcome.error()));
+        finish(base::ByteView(buffer_.span(offset_ - base_, plan_.length)));
     }
 
-    // Said before it is answered: pages that come with the answer are then seen by an invalidation that runs meanwhile.
-    void answer(base::ByteView bytes) {
-        if (cached_) filesystem_.driver().note_read_served(inode_.number);
+    // Blocks may be freed, and the lock given back, only when the kernel has what we read.
+    void finish(const base::Result<base::ByteView>& bytes) {
         done_(bytes);
+        if (plan_.pins.empty()) return;
+        shared_->end_read(cached_);
+        unpin_all(filesystem_, plan_.pins);
     }
 
     Filesystem& filesystem_;

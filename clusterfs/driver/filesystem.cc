@@ -31,7 +31,7 @@ std::uint64_t Filesystem::node_id(InodeNumber inode) const {
 
 double Filesystem::attribute_validity(InodeNumber inode) {
     if (!options_.kernel_caching) return not_at_all;
-    return driver_.may_cache_in_operation(inode) ? as_long_as_the_lock_is_held : not_at_all;
+    return driver_.may_cache(inode) ? as_long_as_the_lock_is_held : not_at_all;
 }
 
 double Filesystem::entry_validity(InodeNumber directory) {

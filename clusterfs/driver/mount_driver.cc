@@ -82,16 +82,6 @@ void MountDriver::stop() {
     with_mount([](Mount& mount, auto now, auto wall, Actions& actions) { mount.stop(now, wall, actions); });
 }
 
-bool MountDriver::may_cache(InodeNumber inode) {
-    const std::lock_guard lock(mutex_);
-    return mount_.may_cache(inode);
-}
-
-void MountDriver::note_read_served(InodeNumber inode) {
-    const std::lock_guard lock(mutex_);
-    mount_.note_read_served(inode);
-}
-
 void MountDriver::describe(base::JsonWriter& json) {
     const std::lock_guard lock(mutex_);
     mount_.describe(json, base::monotonic_now());

@@ -45,11 +45,10 @@ class MountDriver {
     void note_data_written();
     void stop();
 
-    // What the kernel may keep of these inodes, asked at once for a reply. `read`: this reply hands out content.
-    bool may_cache(InodeNumber inode);
-    void note_read_served(InodeNumber inode);
-    // The same as may_cache() for who is inside an operation, that is under the mutex.
-    bool may_cache_in_operation(InodeNumber inode) const { return mount_.may_cache(inode); }
+    // Inside an operation, that is under the mutex, with the lock of the inode: may the kernel keep what is answered,
+    // and that this operation's answer brings content that it will keep.
+    bool may_cache(InodeNumber inode) const { return mount_.may_cache(inode); }
+    void note_read_served(InodeNumber inode) { mount_.note_read_served(inode); }
 
     base::BlockDevice& device() { return device_; }
     IoBufferPool& buffers() { return buffers_; }

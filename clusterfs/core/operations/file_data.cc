@@ -11,7 +11,7 @@
 namespace clusterfs::operations {
 namespace {
 
-base::Result<void> plan_read(View& view, InodeNumber inode, std::uint64_t offset, ReadPlan& plan) {
+base::Result<void> find_segments(View& view, InodeNumber inode, std::uint64_t offset, ReadPlan& plan) {
     const auto end = offset + plan.length;
     for (auto next = offset; next < end;) {
         const auto file_block = next / block_size;
@@ -27,6 +27,20 @@ base::Result<void> plan_read(View& view, InodeNumber inode, std::uint64_t offset
         next = until;
     }
     return {};
+}
+
+base::Result<ReadPlan> plan_read(View& view, const Inode& inode, std::uint64_t offset, std::uint64_t length) {
+    ReadPlan plan;
+    if (offset >= inode.size) return plan;
+    plan.length = std::min(length, inode.size - offset);
+    if (inode.content == Content::data) {
+        const auto bytes = content_of(inode).subspan(offset, plan.length);
+        plan.is_inline = true;
+        plan.inline_data.assign(bytes.begin(), bytes.end());
+    } else {
+        BASE_TRY(find_segments(view, inode.header.number, offset, plan));
+    }
+    return plan;
 }
 
 WritePlan nothing_to_write(std::uint64_t offset) {
@@ -76,29 +90,21 @@ base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uin
     plan.length = std::min(length, (first + allocated) * block_size - offset);
     BASE_TRY(plan_blocks(view, *inode, plan));
     plan.pins = {inode_lock(number)};
-    view.pin(inode_lock(number));
+    BASE_TRY(view.pin(inode_lock(number), LockMode::exclusive));
     return plan;
 }
 
 }  // namespace
 
-base::Result<ReadPlan> begin_read(View& view, InodeReference reference, std::uint64_t offset, std::uint64_t length) {
+base::Result<ReadPlan> begin_read(View& view, InodeReference reference, std::uint64_t offset, std::uint64_t length,
+                                  PinRead when) {
     BASE_ASSIGN(const auto* inode, lock_and_read(view, reference, LockMode::shared));
     BASE_TRY(require_regular(*inode));
-    ReadPlan plan;
-    if (offset >= inode->size) return plan;
-    plan.length = std::min(length, inode->size - offset);
-    if (inode->content == Content::data) {
-        const auto bytes = content_of(*inode).subspan(offset, plan.length);
-        plan.is_inline = true;
-        plan.inline_data.assign(bytes.begin(), bytes.end());
-        return plan;
-    }
-    BASE_TRY(plan_read(view, reference.number, offset, plan));
+    BASE_ASSIGN(auto plan, plan_read(view, *inode, offset, length));
     const bool device = std::ranges::any_of(plan.segments, [](const auto& segment) { return segment.block != 0; });
-    if (!device) return plan;
+    if (!device && when == PinRead::for_the_device) return plan;
     plan.pins = {inode_lock(reference.number)};
-    view.pin(inode_lock(reference.number));
+    BASE_TRY(view.pin(inode_lock(reference.number), LockMode::shared));
     return plan;
 }
 

@@ -24,12 +24,16 @@ struct ReadSegment {
 };
 struct ReadPlan {
     std::uint64_t length = 0;    // of what can be read: shortened at the end of the file, 0 behind it
-    std::vector<LockName> pins;  // to be unpinned when the device has answered
+    std::vector<LockName> pins;  // to be unpinned when the device has answered (or the read was)
     bool is_inline = false;      // then the bytes are here and there are no segments
     base::Bytes inline_data;
     std::vector<ReadSegment> segments;  // in order, without gaps
 };
-base::Result<ReadPlan> begin_read(View& view, InodeReference inode, std::uint64_t offset, std::uint64_t length);
+// Whether the inode's lock is pinned only where the device has to be asked, or always: what the kernel will keep must
+// have reached it before the lock is given back.
+enum class PinRead { for_the_device, always };
+base::Result<ReadPlan> begin_read(View& view, InodeReference inode, std::uint64_t offset, std::uint64_t length,
+                                  PinRead when = PinRead::for_the_device);
 
 // A block that is written only in part: bytes [begin, end) are new. Of its old content the first `valid` bytes count,
 // the rest of it is zeros.

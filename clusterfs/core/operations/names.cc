@@ -30,7 +30,7 @@ base::Result<Inode*> make_inode(View& view, InodeNumber directory, const NewFile
     BASE_ASSIGN(const auto number, allocate_inode(view, directory));
     if (kept_open) {
         BASE_TRY(view.lock({{inode_lock(number), LockMode::exclusive}, {open_lock(number), LockMode::shared}}));
-        view.pin(open_lock(number));
+        BASE_TRY(view.pin(open_lock(number), LockMode::shared));
     }
     BASE_TRY(view.lock(inode_lock(number), LockMode::exclusive));
     BASE_ASSIGN(const auto* parent, read_inode(view, directory));
@@ -71,7 +71,7 @@ base::Result<CreateAndOpen> open_existing(View& view, InodeNumber number) {
     if (is_directory(*inode)) return base::failure(std::errc::is_a_directory);
     if (!is_regular(*inode)) return CreateAndOpen{attributes_of(*inode), false, false};
     BASE_TRY(view.lock(open_lock(number), LockMode::shared));
-    view.pin(open_lock(number));
+    BASE_TRY(view.pin(open_lock(number), LockMode::shared));
     return CreateAndOpen{attributes_of(*inode), false, true};
 }
 

@@ -100,7 +100,7 @@ base::Result<Attributes> open(View& view, InodeReference reference) {
     BASE_TRY(
         view.lock({{inode_lock(reference.number), LockMode::shared}, {open_lock(reference.number), LockMode::shared}}));
     BASE_ASSIGN(const auto* inode, lock_and_read(view, reference, LockMode::shared));
-    view.pin(open_lock(reference.number));
+    BASE_TRY(view.pin(open_lock(reference.number), LockMode::shared));
     return attributes_of(*inode);
 }
 

@@ -42,12 +42,12 @@ base::Result<ResizeStep> shrink(View& view, Inode& inode, std::uint64_t size, bo
     return finished(inode);
 }
 
-ResizeStep with_work(View& view, const Inode& inode, WritePlan work) {
+base::Result<ResizeStep> with_work(View& view, const Inode& inode, WritePlan work) {
     if (work.pins.empty()) {
         work.pins = {inode_lock(inode.header.number)};
-        view.pin(work.pins.front());
+        BASE_TRY(view.pin(work.pins.front(), LockMode::exclusive));
     }
-    return {false, std::move(work), {}};
+    return ResizeStep{false, std::move(work), {}};
 }
 
 // Nothing when the file may grow now; else what has to be done before.

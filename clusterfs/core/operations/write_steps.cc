@@ -76,7 +76,8 @@ base::Result<WritePlan> begin_staging(View& view, const Inode& inode) {
     const auto used = static_cast<std::uint32_t>(content.size());
     plan.before = PartialBlock{0, mapping.disk_block, used, used, used};
     plan.pins = {inode_lock(number), open_lock(staging)};
-    for (const auto& lock : plan.pins) view.pin(lock);
+    BASE_TRY(view.pin(inode_lock(number), LockMode::exclusive));
+    BASE_TRY(view.pin(open_lock(staging), LockMode::shared));
     return plan;
 }
 

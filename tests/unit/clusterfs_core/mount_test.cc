@@ -331,8 +331,7 @@ TEST_F(MountLocks, WaitsForPinsButTakesNoNewOnes) {
     rig.start();
     const auto pin = [root = root](View& view) -> base::Result<void> {
         BASE_TRY(view.lock(inode_lock(root), LockMode::shared));
-        view.pin(inode_lock(root));
-        return {};
+        return view.pin(inode_lock(root), LockMode::shared);
     };
     ASSERT_TRUE(rig.run(pin));
     rig.pass(base::Duration::milliseconds(6));
@@ -354,8 +353,7 @@ TEST_F(MountLocks, AnInodeThatIsOpenHereIsFoundOpen) {
     const LockName open{LockType::open, root};
     ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
         BASE_TRY(view.lock({{inode_lock(root), LockMode::shared}, {open, LockMode::shared}}));
-        view.pin(open);
-        return {};
+        return view.pin(open, LockMode::shared);
     }));
     const auto outcome = rig.run([&](View& view) { return view.lock(open, LockMode::exclusive); });
     ASSERT_FALSE(outcome);
