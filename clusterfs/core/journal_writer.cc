@@ -89,25 +89,28 @@ void JournalWriter::start_commit() {
     if (cache_.running_blocks() == 0 && !flush_first) return answer(current_waiters_, {});
     committing_ = true;
     freed_committing_ = std::exchange(freed_running_, {});
-    std::vector<BlockHandle> images;
-    std::uint64_t sequence = 0;
-    if (cache_.running_blocks() > 0) {
-        sequence = io_.next_sequence();
-        images = cache_.begin_commit([sequence](Block& block) { seal(block.bytes, sequence); });
-    }
-    if (!flush_first) return write_record(std::move(images), sequence);
-    io_.flush([this, images = std::move(images), sequence](base::Result<void> outcome) mutable {
+    BuiltRecord record;
+    if (cache_.running_blocks() > 0) record = build_running();
+    if (!flush_first) return write_record(record);
+    io_.flush([this, record = std::move(record)](base::Result<void> outcome) {
         if (!outcome) return fail(outcome.error());
-        if (images.empty()) return commit_done();
-        write_record(std::move(images), sequence);
+        if (record.blocks.empty()) return commit_done();
+        write_record(record);
     });
 }
 
-void JournalWriter::write_record(std::vector<BlockHandle> images, std::uint64_t sequence) {
-    const auto record = build_record(region_, head_, state_.epoch, sequence, images);
+// Takes the record's place at once: what is let in while the flush before it runs must find room behind it.
+BuiltRecord JournalWriter::build_running() {
+    const auto sequence = io_.next_sequence();
+    const auto images = cache_.begin_commit([sequence](Block& block) { seal(block.bytes, sequence); });
+    auto record = build_record(region_, head_, state_.epoch, sequence, images);
     base::ensure(record.end - state_.tail.offset <= region_.ring_blocks, "the journal has room for what was let in");
     head_.offset = record.start;
     record_end_ = record.end;
+    return record;
+}
+
+void JournalWriter::write_record(const BuiltRecord& record) {
     io_.write(region_.ring_place(record.start), record.blocks, true, [this](base::Result<void> outcome) {
         if (!outcome) return fail(outcome.error());
         starts_.emplace(head_.offset, head_.record);

@@ -58,7 +58,8 @@ class JournalWriter {
 
   private:
     void start_commit();
-    void write_record(std::vector<BlockHandle> images, std::uint64_t sequence);
+    BuiltRecord build_running();
+    void write_record(const BuiltRecord& record);
     void commit_done();
     void answer(std::vector<Mount::Completion>& waiters, const base::Result<void>& outcome);
     void checkpoint();

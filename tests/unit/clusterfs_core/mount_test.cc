@@ -1,6 +1,8 @@
 // Mounting and what is refused, commits, giving locks back, replay, I/O errors.
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "clusterfs/core/allocator.hh"
 #include "clusterfs/core/error.hh"
 #include "clusterfs/core/inode.hh"
@@ -433,6 +435,57 @@ TEST_F(MountJournal, GoesRoundAndRound) {
     std::int64_t value = 0;
     ASSERT_TRUE(next.run(get_time(root, value)));
     EXPECT_EQ(value, 2999);
+}
+
+// What is let in while a commit waits for its flush has to fit behind that commit's record, wherever that one lies.
+TEST_F(MountJournal, HasRoomForWhatCameInDuringASlowFlush) {
+    device = formatted_device(24576, 5120);
+    ASSERT_EQ(root_of(*device), root);
+    Rig rig(*device);
+    rig.start();
+    std::vector<BlockNumber> blocks;
+    const auto make_some = [&](View& view) -> base::Result<void> {
+        BASE_TRY(view.will_change());
+        BASE_TRY(view.lock(inode_lock(root), LockMode::exclusive));
+        BASE_ASSIGN(const auto range, allocate(view, Purpose::metadata, 200, 0));
+        for (std::uint32_t i = 0; i < range.count; ++i) {
+            BASE_TRY(view.create(range.first + i, inode_lock(root), BlockType::directory_leaf, root));
+        }
+        for (std::uint32_t i = 0; i < range.count; ++i) blocks.push_back(range.first + i);
+        return {};
+    };
+    while (blocks.size() < 2400) ASSERT_TRUE(rig.run(make_some));
+    std::size_t next = 0;
+    const auto change_some = [&](View& view) -> base::Result<void> {
+        BASE_TRY(view.will_change());
+        BASE_TRY(view.lock(inode_lock(root), LockMode::exclusive));
+        for (std::size_t i = 0; i < 17; ++i) {
+            BASE_TRY(view.modify(blocks[(next + i) % blocks.size()], inode_lock(root), BlockType::directory_leaf));
+        }
+        next += 17;
+        return {};
+    };
+    // Places where the second record does not fit before the end of the ring by less and less.
+    const auto region = journal_region(rig.mount().superblock(), 0);
+    for (std::uint64_t left_then = 2100; left_then < 2900; left_then += 80) {
+        for (std::uint64_t left = 0; left < left_then || left > left_then + 40;) {
+            ASSERT_TRUE(rig.run(change_some));
+            rig.log.clear();
+            ASSERT_TRUE(rig.commit());
+            const auto record = rig.actions<WriteBlocks>().at(0);
+            left = region.first + 1 + region.ring_blocks - (record.first + record.blocks.size());
+        }
+        rig.hold_flushes = true;
+        rig.mount().note_data_written();
+        // The commit begins by itself when there is much to write.
+        std::deque<std::optional<base::Result<void>>> outcomes;
+        do {
+            rig.begin(change_some, outcomes.emplace_back());
+        } while (outcomes.back().has_value());
+        rig.end_flushes();
+        ASSERT_TRUE(outcomes.back() && *outcomes.back());
+        ASSERT_TRUE(rig.commit());
+    }
 }
 
 TEST_F(MountReadOnly, ChangesNothing) {

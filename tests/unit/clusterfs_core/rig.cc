@@ -1,5 +1,7 @@
 #include "tests/unit/clusterfs_core/rig.hh"
 
+#include <utility>
+
 #include "base/ensure.hh"
 
 namespace clusterfs::test {
@@ -16,12 +18,12 @@ base::Result<void> MemoryDevice::write(BlockNumber first, std::span<const Block>
     return {};
 }
 
-std::unique_ptr<MemoryDevice> formatted_device() {
-    auto device = std::make_unique<MemoryDevice>(8192);
+std::unique_ptr<MemoryDevice> formatted_device(std::uint64_t blocks, std::uint32_t journal_blocks) {
+    auto device = std::make_unique<MemoryDevice>(blocks);
     FormatOptions options;
     options.uuid.bytes[0] = std::byte{7};
     options.slots = 2;
-    options.journal_blocks = 1024;
+    options.journal_blocks = journal_blocks;
     const auto made = format_filesystem(*device, options);
     base::ensure(made.has_value(), made ? "" : made.error().message());
     return device;
@@ -56,11 +58,15 @@ base::Result<void> Rig::run(const Mount::Operation& operation) {
     return *outcome;
 }
 
+void Rig::begin_commit(std::optional<base::Result<void>>& outcome) {
+    Actions actions;
+    mount_.commit([&outcome](base::Result<void> result) { outcome = std::move(result); }, now_, {}, actions);
+    settle(std::move(actions));
+}
+
 base::Result<void> Rig::commit() {
     std::optional<base::Result<void>> outcome;
-    Actions actions;
-    mount_.commit([&](base::Result<void> result) { outcome = std::move(result); }, now_, {}, actions);
-    settle(std::move(actions));
+    begin_commit(outcome);
     base::ensure(outcome.has_value(), "the commit did not end");
     return *outcome;
 }
@@ -80,6 +86,11 @@ void Rig::tell(Event event) {
 void Rig::pass(base::Duration time) {
     now_ = now_ + time;
     tell(TimePassed{});
+}
+
+void Rig::end_flushes() {
+    hold_flushes = false;
+    for (const auto ticket : std::exchange(flushes_, {})) tell(DeviceFlushed{ticket, {}});
 }
 
 void Rig::settle(Actions actions) {
@@ -112,6 +123,7 @@ void Rig::perform(const Action& action) {
         for (std::size_t i = 0; i < write->blocks.size(); ++i) device_.at(write->first + i) = *write->blocks[i];
         events_.push_back(BlocksWritten{write->ticket, {}});
     } else if (const auto* flush = std::get_if<FlushDevice>(&action)) {
+        if (hold_flushes) return flushes_.push_back(flush->ticket);
         events_.push_back(DeviceFlushed{flush->ticket, {}});
     } else if (const auto* request = std::get_if<RequestLock>(&action)) {
         if (request->no_queue && refused.contains(request->name)) {

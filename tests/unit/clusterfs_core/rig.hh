@@ -27,7 +27,7 @@ class MemoryDevice : public SynchronousDevice {
 };
 
 // A freshly made filesystem with two slots.
-std::unique_ptr<MemoryDevice> formatted_device();
+std::unique_ptr<MemoryDevice> formatted_device(std::uint64_t blocks = 8192, std::uint32_t journal_blocks = 1024);
 
 class Rig {
   public:
@@ -37,10 +37,12 @@ class Rig {
     base::Result<void> run(const Mount::Operation& operation);
     // Calls that do not wait for the outcome.
     void begin(const Mount::Operation& operation, std::optional<base::Result<void>>& outcome);
+    void begin_commit(std::optional<base::Result<void>>& outcome);
     base::Result<void> commit();
     void stop();
     void tell(Event event);
     void pass(base::Duration time);
+    void end_flushes();
     Mount& mount() { return mount_; }
 
     bool started = false;
@@ -50,6 +52,7 @@ class Rig {
     std::set<LockName> withheld;  // requests for these are not answered
     bool answer_invalidations = true;
     std::optional<base::Error> write_error;
+    bool hold_flushes = false;  // until end_flushes()
     template <typename T>
     std::vector<T> actions() const {
         std::vector<T> found;
@@ -67,6 +70,7 @@ class Rig {
     Mount mount_;
     base::Instant now_;
     std::deque<Event> events_;
+    std::vector<Ticket> flushes_;  // held
 };
 
 }  // namespace clusterfs::test
