@@ -88,7 +88,12 @@ base::Result<std::uint32_t> fill_hole(View& view, InodeNumber inode, std::uint64
     const auto wanted = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, max_extent_blocks));
     BASE_ASSIGN(const auto range, allocate(view, Purpose::data, wanted, goal));
     const TreeRecord extent{file_block, range.first, range.count, record_unwritten};
-    BASE_TRY(add_extent(view, inode, extent, Purpose::metadata));
+    if (auto added = add_extent(view, inode, extent, Purpose::metadata); !added) {
+        // What was filled before may still be kept: then these must not stay in use without an owner.
+        const bool full = added.error().code == std::errc::no_space_on_device;
+        if (full) BASE_TRY(release(view, range, Purpose::data));
+        return std::unexpected(std::move(added).error());
+    }
     BASE_TRY(count_blocks(view, inode, range.count));
     return range.count;
 }

@@ -85,6 +85,22 @@ TEST_F(ExtentMap, MarksTheMiddleWrittenAndJoinsAgain) {
     EXPECT_EQ(map(file_, 0, 100).count, 30U);
 }
 
+// The last block goes to the data, and none is left for the tree node that the extent needs.
+TEST_F(ExtentMap, WithoutRoomForItsExtentTheDataGivesItsBlocksBack) {
+    const std::uint64_t in_inode = (inode_payload_size - sizeof(TreeNodeHeader)) / sizeof(TreeRecord);
+    for (std::uint64_t i = 0; i < in_inode; ++i) ASSERT_EQ(allocate_blocks(file_, 2 * i, 1).value(), 1U);
+    const auto other = extents_file();
+    for (std::uint64_t taken = 0; space().available > 1;) {
+        taken += allocate_blocks(other, taken, space().available - 1).value();
+    }
+    ASSERT_EQ(space().available, 1U);
+    const auto done = allocate_blocks(file_, 0, 3);
+    ASSERT_TRUE(done);
+    EXPECT_TRUE(map(file_, 1).is_hole());
+    EXPECT_EQ(*done, 1U);
+    EXPECT_EQ(space().available, 1U);
+}
+
 TEST_F(ExtentMap, EqualsAModelThroughRandomChanges) {
     const auto before = space();
     struct Cell {
