@@ -136,10 +136,12 @@ void Mount::State::lock_refused(const LockRefused& event) {
 }
 
 void Mount::State::node_died(const NodeDied& event) {
-    if (phase == Phase::running) return recovery->node_died(event.node);
+    // Operations and requests for locks that have to end before we leave may wait for what it held.
+    const bool still_waiting = phase == Phase::stopping && stop_step <= StopStep::locks;
+    if (phase == Phase::running || still_waiting) return recovery->node_died(event.node);
     if (reclaiming) return io.actions().push_back(ReleaseDead{event.node});
     if (phase == Phase::starting) died_early.push_back(event.node);
-    // While unmounting: the other survivors replay, or the next mount does.
+    // At the end of an unmount: the other survivors replay, or the next mount does.
 }
 
 void Mount::State::journal_failed(const base::Error& error) {
@@ -172,7 +174,7 @@ void Mount::State::progress_stop() {
         journal.close([this](base::Result<void> outcome) { journal_closed(outcome); });
         progressed = true;
     }
-    if (stop_step == StopStep::locks && locks.give_all_back(io.now(), io.actions())) {
+    if (stop_step == StopStep::locks && locks.give_all_back(io.now(), io.actions()) && !recovery->busy()) {
         stop_step = StopStep::slot;
         if (options.read_only) return slot_left();
         recovery->leave(slot, [this](base::Result<void>) { slot_left(); });

@@ -253,6 +253,59 @@ TEST_F(MountReplay, ADeadNodesJournalBeforeItsLocks) {
     }
 }
 
+// An operation waits for a lock that the dead node held: it goes on, and the unmount ends, only after a replay.
+TEST_F(MountReplay, ADeathDuringTheUnmount) {
+    MountOptions other;
+    other.self = {{2}, {}};
+    Rig dies(*device, other);
+    dies.refused = {slot_lock(0)};
+    dies.start();
+    ASSERT_TRUE(dies.run(set_time(root, 42)));
+    ASSERT_TRUE(dies.commit());
+    Rig survivor(*device);
+    survivor.refused = {slot_lock(1)};
+    survivor.withheld = {inode_lock(root)};
+    survivor.start();
+    survivor.refused.clear();
+    std::int64_t value = 0;
+    std::optional<base::Result<void>> outcome;
+    survivor.begin(get_time(root, value), outcome);
+    survivor.stop();
+    EXPECT_FALSE(survivor.stopped);
+    survivor.tell(NodeDied{other.self});
+    ASSERT_EQ(survivor.actions<ReleaseDead>().size(), 1U);
+    survivor.tell(LockGranted{inode_lock(root), LockMode::shared});
+    EXPECT_EQ(value, 42);
+    ASSERT_TRUE(survivor.stopped && survivor.stopped->has_value());
+}
+
+// The replay and the end of the unmount both need the lock of the slot map.
+TEST_F(MountReplay, ADeathWhileTheJournalIsClosed) {
+    MountOptions other;
+    other.self = {{2}, {}};
+    Rig dies(*device, other);
+    dies.refused = {slot_lock(0)};
+    dies.start();
+    ASSERT_TRUE(dies.run(set_time(root, 42)));
+    ASSERT_TRUE(dies.commit());
+    Rig survivor(*device);
+    survivor.refused = {slot_lock(1)};
+    survivor.start();
+    survivor.refused.clear();
+    survivor.hold_flushes = true;
+    survivor.stop();
+    survivor.withheld = {slot_map_lock};
+    survivor.tell(NodeDied{other.self});
+    survivor.end_flushes();
+    EXPECT_FALSE(survivor.stopped);
+    survivor.withheld.clear();
+    survivor.tell(LockGranted{slot_map_lock, LockMode::exclusive});
+    EXPECT_EQ(survivor.actions<ReleaseDead>().size(), 1U);
+    ASSERT_TRUE(survivor.stopped && survivor.stopped->has_value());
+    EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
+    for (const auto& entry : device->at(slot_map_number).as<SlotMap>().slots) EXPECT_EQ(entry.state, SlotState::free);
+}
+
 // mount.cfs was killed and started again on a machine that stays up: both mounts are of the same life of the node.
 TEST_F(MountReplay, TheDeathOfAnEarlierMountOfTheSameLifeTouchesNobody) {
     MountOptions options;
