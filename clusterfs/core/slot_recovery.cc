@@ -30,16 +30,12 @@ void SlotRecovery::read_map(base::NodeIncarnation node) {
     });
 }
 
+// Whose journals are to be replayed is not asked of the slot map, which may be damaged: whatever slot's lock can be had
+// belongs to nobody alive, and a journal that needs no replay costs one read. Nobody else replays or takes a slot while
+// we have S0.
 void SlotRecovery::recover_slots(base::NodeIncarnation node, std::shared_ptr<Block> map, std::uint32_t slot) {
-    const auto is_dead_nodes = [&](std::uint32_t i) {
-        const auto& entry = map->as<SlotMap>().slots[i];
-        return i != own_slot_ && entry.state == SlotState::mounted && entry.node == node.node.value &&
-               entry.incarnation == node.incarnation.bytes;
-    };
-    while (slot < superblock_.slot_count && !is_dead_nodes(slot)) ++slot;
-    if (slot == superblock_.slot_count) return finish(node, std::move(map));
-    // Nobody else replays while we have S0. Whoever has the slot's lock now is another mount of the same life of the
-    // node, which replayed the journal when it took the slot.
+    if (slot == own_slot_) ++slot;
+    if (slot >= superblock_.slot_count) return finish(node, std::move(map));
     io_.request_lock(slot_lock(slot), LockMode::exclusive, true, [this, node, map, slot](bool granted) {
         if (granted) return got_slot(node, map, slot);
         recover_slots(node, map, slot + 1);
@@ -51,10 +47,12 @@ void SlotRecovery::got_slot(base::NodeIncarnation node, std::shared_ptr<Block> m
                 [this, node, map, slot](base::Result<ReplaySummary> summary) {
                     io_.release_lock(slot_lock(slot));
                     if (!summary) return give_up(summary.error());
-                    map->as<SlotMap>().slots[slot].state = SlotState::free;
-                    map_changed_ = true;
-                    ++replayed_;
-                    callbacks_.recovered(slot);
+                    auto& state = map->as<SlotMap>().slots[slot].state;
+                    map_changed_ |= std::exchange(state, SlotState::free) != SlotState::free;
+                    if (summary->was_dirty) {
+                        ++replayed_;
+                        callbacks_.recovered(slot);
+                    }
                     recover_slots(node, map, slot + 1);
                 });
 }

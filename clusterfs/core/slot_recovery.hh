@@ -1,5 +1,6 @@
-// After a death: the survivor gets the dead node's slot, replays its journal, and says that its locks may be granted.
-// Every survivor does this; the first to get the slot's lock replays, the others find the journal clean.
+// After a death: the survivor gets every slot that nobody alive owns, replays its journal, and says that the dead
+// node's locks may be granted. Every survivor does this; the first to get the slot's lock replays, the others find the
+// journal clean.
 #pragma once
 
 #include <deque>

@@ -253,6 +253,29 @@ TEST_F(MountReplay, ADeadNodesJournalBeforeItsLocks) {
     }
 }
 
+// The slot map tells people who is where; whether a journal is replayed must not hang on it.
+TEST_F(MountReplay, ADeadNodesJournalWhateverTheSlotMapSays) {
+    MountOptions other;
+    other.self = {{2}, {}};
+    for (const bool mounted_after : {false, true}) {
+        Rig dies(*device, other);
+        dies.refused = {slot_lock(0)};
+        dies.start();
+        ASSERT_TRUE(dies.run(set_time(root, mounted_after ? 43 : 42)));
+        ASSERT_TRUE(dies.commit());
+        if (mounted_after) device->at(slot_map_number) = {};
+        Rig survivor(*device);
+        survivor.refused = {slot_lock(1)};
+        survivor.start();
+        if (!mounted_after) device->at(slot_map_number) = {};
+        survivor.refused.clear();
+        survivor.tell(NodeDied{other.self});
+        EXPECT_EQ(device->at(root).as<Inode>().modified, mounted_after ? 43 : 42);
+        EXPECT_EQ(survivor.actions<ReleaseDead>().size(), 1U);
+        survivor.stop();
+    }
+}
+
 // An operation waits for a lock that the dead node held: it goes on, and the unmount ends, only after a replay.
 TEST_F(MountReplay, ADeathDuringTheUnmount) {
     MountOptions other;
@@ -317,7 +340,7 @@ TEST_F(MountReplay, TheDeathOfAnEarlierMountOfTheSameLifeTouchesNobody) {
     again.log.clear();
     again.tell(NodeDied{options.self});
     EXPECT_EQ(again.actions<ReleaseDead>().size(), 1U);
-    for (const auto& request : again.actions<RequestLock>()) EXPECT_NE(request.name.type, LockType::slot);
+    for (const auto& request : again.actions<RequestLock>()) EXPECT_NE(request.name, slot_lock(0));
     Rig peer(*device);
     peer.refused = {slot_lock(0)};
     peer.start();
