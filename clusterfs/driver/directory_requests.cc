@@ -93,7 +93,7 @@ void reply_plain(fuse_req_t request, const Listing& listing, std::size_t room) {
 void reply_with_attributes(fuse_req_t request, const Listing& listing, std::size_t room) {
     auto& filesystem = filesystem_of(request);
     EntryBuffer buffer(request, room);
-    std::vector<InodeNumber> handed_out;
+    std::size_t sent = 0;
     for (std::size_t i = 0; i < listing.items.size(); ++i) {
         const auto& item = listing.items[i];
         fuse_entry_param entry{};
@@ -101,12 +101,12 @@ void reply_with_attributes(fuse_req_t request, const Listing& listing, std::size
         entry.attr.st_mode = item.type;
         if (item.attributes) entry = entry_of(filesystem, {*item.attributes, listing.validity[i]}, 0);
         if (!buffer.add(item, entry)) break;
-        if (entry.ino == 0) continue;
-        filesystem.known().remember(entry.ino, entry.generation);
-        handed_out.push_back(entry.ino);
+        ++sent;
     }
-    if (buffer.send()) return;
-    for (const auto node : handed_out) filesystem.known().forget(node, 1);
+    if (!buffer.send()) sent = 0;
+    for (auto i = sent; i < listing.items.size(); ++i) {
+        if (listing.items[i].attributes) filesystem.take_back(*listing.items[i].attributes);
+    }
 }
 
 void read_entries(fuse_req_t request, std::size_t room, off_t offset, const fuse_file_info* info, WithAttributes with) {
@@ -119,6 +119,7 @@ void read_entries(fuse_req_t request, std::size_t room, off_t offset, const fuse
             Listing listing;
             BASE_ASSIGN(listing.items, operations::read_directory(view, inode, after, limit, with));
             for (const auto& item : listing.items) {
+                if (item.attributes) filesystem.hand_out(*item.attributes);
                 listing.validity.push_back(item.attributes ? filesystem.attribute_validity(item.inode) : 0);
             }
             return listing;

@@ -32,13 +32,17 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
     }
 
   private:
-    // What the kernel will keep is said here, under the lock: whoever asks for the lock from now on has the kernel
-    // forget first, which waits for our answer. The pin is the last thing that can be missing, so that is said once.
+    // What the kernel will keep is said here, under the lock: whoever asks for the lock from now on, or writes on this
+    // node, has the kernel forget, which waits for our answer. The pin is the last thing that can be missing: said
+    // once.
     base::Result<ReadPlan> plan_read(View& view, std::uint64_t length) {
         const auto pin = cached_ ? operations::PinRead::always : operations::PinRead::for_the_device;
         BASE_ASSIGN(auto plan, operations::begin_read(view, inode_, offset_, length, pin));
-        if (cached_) filesystem_.driver().note_read_served(inode_.number);
-        if (!plan.pins.empty()) shared_->begin_read(cached_);
+        if (!plan.pins.empty()) shared_->begin_read();
+        if (cached_) {
+            filesystem_.driver().note_read_served(inode_.number);
+            shared_->note_cached(offset_, length);
+        }
         return plan;
     }
 
@@ -75,7 +79,7 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
     void finish(const base::Result<base::ByteView>& bytes) {
         done_(bytes);
         if (plan_.pins.empty()) return;
-        shared_->end_read(cached_);
+        shared_->end_read();
         unpin_all(filesystem_, plan_.pins);
     }
 

@@ -80,12 +80,12 @@ void finish_create(fuse_req_t request, std::unique_ptr<OpenFile> file, const fus
     auto& filesystem = filesystem_of(request);
     const auto entry =
         entry_of(filesystem, {created.outcome.attributes, created.attribute_validity}, created.entry_validity);
-    filesystem.known().remember(entry.ino, entry.generation);
+    if (!created.outcome.created) filesystem.hand_out(created.outcome.attributes);
     if (fuse_reply_create(request, &entry, &info) == 0) {
         static_cast<void>(file.release());
         return;
     }
-    filesystem.known().forget(entry.ino, 1);
+    filesystem.take_back(created.outcome.attributes);
     filesystem.close(file->inode, *file->shared);
 }
 
@@ -122,6 +122,7 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
             BASE_ASSIGN(created.outcome, operations::create_and_open(view, directory, name, what, exclusive));
             // The kernel takes the attributes of an old inode without asking whether it was told to forget meanwhile.
             if (created.outcome.created) {
+                filesystem.hand_out(created.outcome.attributes);
                 created.attribute_validity = filesystem.attribute_validity(created.outcome.attributes.inode);
             }
             created.entry_validity = filesystem.entry_validity(directory.number);

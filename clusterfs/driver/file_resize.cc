@@ -1,5 +1,6 @@
 #include "clusterfs/driver/file_resize.hh"
 
+#include <limits>
 #include <utility>
 
 #include "clusterfs/driver/write_plan.hh"
@@ -10,15 +11,21 @@ namespace {
 using operations::InodeReference;
 using operations::ResizeStep;
 
+constexpr std::uint64_t to_the_end = std::numeric_limits<std::uint64_t>::max();
+
 // One such operation under way. Owned by the callbacks that it waits for.
 class Resize : public std::enable_shared_from_this<Resize> {
   public:
     using Step = std::function<base::Result<ResizeStep>(View&, unsigned zeroed)>;
 
-    Resize(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode, Step step, Resized done)
+    // What lies in [changed, changed + length) may read otherwise afterwards.
+    Resize(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode, std::uint64_t changed,
+           std::uint64_t length, Step step, Resized done)
         : filesystem_(filesystem),
           shared_(std::move(shared)),
           inode_(inode),
+          changed_(changed),
+          length_(length),
           step_(std::move(step)),
           done_(std::move(done)) {}
 
@@ -73,14 +80,20 @@ class Resize : public std::enable_shared_from_this<Resize> {
         finish(std::unexpected(error));
     }
 
+    // The kernel drops its pages itself, but does not wait for what it was told before.
     void finish(base::Result<operations::Attributes> outcome) {
+        const bool stale = shared_->take_cached(changed_, length_);
         shared_->leave();
-        done_(std::move(outcome));
+        if (!stale) return done_(std::move(outcome));
+        filesystem_.drop_pages(inode_.number, changed_, length_ == to_the_end ? 0 : length_,
+                               [self = shared_from_this(), outcome = std::move(outcome)] { self->done_(outcome); });
     }
 
     Filesystem& filesystem_;
     std::shared_ptr<OpenInode> shared_;
     const InodeReference inode_;
+    const std::uint64_t changed_;
+    const std::uint64_t length_;
     Step step_;
     Resized done_;
     unsigned zeroed_ = 0;
@@ -94,7 +107,8 @@ void resize_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, Inod
     auto step = [inode, size, clear_set_ids](View& view, unsigned zeroed) {
         return operations::resize(view, inode, size, clear_set_ids, zeroed);
     };
-    std::make_shared<Resize>(filesystem, std::move(shared), inode, std::move(step), std::move(done))->start();
+    std::make_shared<Resize>(filesystem, std::move(shared), inode, size, to_the_end, std::move(step), std::move(done))
+        ->start();
 }
 
 void preallocate_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode,
@@ -102,7 +116,7 @@ void preallocate_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared,
     auto step = [inode, offset, length, mode](View& view, unsigned zeroed) {
         return operations::preallocate(view, inode, offset, length, mode, zeroed);
     };
-    std::make_shared<Resize>(filesystem, std::move(shared), inode, std::move(step), std::move(done))->start();
+    std::make_shared<Resize>(filesystem, std::move(shared), inode, 0, 0, std::move(step), std::move(done))->start();
 }
 
 void punch_hole_in_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode,
@@ -110,7 +124,8 @@ void punch_hole_in_file(Filesystem& filesystem, std::shared_ptr<OpenInode> share
     auto step = [inode, offset, length](View& view, unsigned zeroed) {
         return operations::punch_hole(view, inode, offset, length, zeroed);
     };
-    std::make_shared<Resize>(filesystem, std::move(shared), inode, std::move(step), std::move(done))->start();
+    std::make_shared<Resize>(filesystem, std::move(shared), inode, offset, length, std::move(step), std::move(done))
+        ->start();
 }
 
 }  // namespace clusterfs

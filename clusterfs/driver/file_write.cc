@@ -15,10 +15,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         : filesystem_(filesystem), request_(std::move(request)), done_(std::move(done)) {}
 
     void start() {
-        request_.shared->enter([self = shared_from_this()] {
-            self->cached_reads_before_ = self->request_.shared->cached_reads();
-            self->plan_next();
-        });
+        request_.shared->enter([self = shared_from_this()] { self->plan_next(); });
     }
 
   private:
@@ -59,26 +56,22 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
     }
 
     void finish(base::Result<void> outcome) {
-        if (!outcome && written_ == 0) {
-            request_.shared->leave();
-            return done_(std::unexpected(outcome.error()));
-        }
-        if (!request_.stable) return drop_stale_pages();
-        filesystem_.driver().commit([self = shared_from_this()](base::Result<void> committed) {
-            if (committed) return self->drop_stale_pages();
-            self->request_.shared->leave();
-            self->done_(std::unexpected(committed.error()));
+        if (!outcome && written_ == 0) return answer(std::unexpected(outcome.error()));
+        if (!request_.stable) return answer(written_);
+        filesystem_.driver().commit([self = shared_from_this()](const base::Result<void>& committed) {
+            if (!committed) return self->answer(std::unexpected(committed.error()));
+            self->answer(self->written_);
         });
     }
 
-    // Pages that another file description of this node read while they were being overwritten may be of before.
-    void drop_stale_pages() {
-        const auto reads = request_.shared->cached_reads();
-        const bool none = reads == cached_reads_before_ && reads % 2 == 0;
+    // Pages that another file description of this node has read are of before. So may they be after an error, too.
+    void answer(base::Result<std::uint64_t> outcome) {
+        const auto length = request_.data.size();
+        const bool stale = request_.shared->take_cached(first_offset_, length);
         request_.shared->leave();
-        if (none) return done_(written_);
-        filesystem_.drop_pages(request_.inode.number, first_offset_, written_,
-                               [self = shared_from_this()] { self->done_(self->written_); });
+        if (!stale) return done_(std::move(outcome));
+        filesystem_.drop_pages(request_.inode.number, first_offset_, length,
+                               [self = shared_from_this(), outcome = std::move(outcome)] { self->done_(outcome); });
     }
 
     Filesystem& filesystem_;
@@ -86,7 +79,6 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
     WriteDone done_;
     std::uint64_t written_ = 0;
     std::uint64_t first_offset_ = 0;
-    std::uint64_t cached_reads_before_ = 0;
 };
 
 }  // namespace

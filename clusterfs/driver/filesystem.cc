@@ -40,19 +40,26 @@ double Filesystem::entry_validity(InodeNumber directory) {
     return attribute_validity(directory);
 }
 
+void Filesystem::hand_out(const operations::Attributes& attributes) {
+    known_.remember(node_id(attributes.inode), attributes.generation);
+}
+
+void Filesystem::take_back(const operations::Attributes& attributes) { known_.forget(node_id(attributes.inode), 1); }
+
 // Where the kernel answers that it does not know an inode that was handed out to it, the reply is still on its way to
 // the task that asked (or the inode was just evicted, and a forget is on its way to us): soon it is one or the other.
+// Until then the lock is kept, however long that takes: what the kernel still gets would never be dropped.
 void Filesystem::forget_in_kernel(InodeNumber inode, bool is_directory) {
     auto* notifier = notifier_.load();
     if (notifier == nullptr) return;
     if (is_directory) notifier->raise_epoch();
     const bool is_root = node_id(inode) == root_node_id;
-    for (int attempt = 0; attempt < 1000; ++attempt) {
+    for (int attempt = 1; notifier != nullptr; ++attempt, notifier = notifier_.load()) {
         if (!is_root && !known_.knows(inode)) return;
         if (notifier->invalidate_inode(node_id(inode), 0, 0) || is_root) return;
+        if (attempt % 10000 == 0) base::log_warning("the kernel does not take note of inode {}", inode);
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    base::log_warning("the kernel did not take note of inode {} within a second", inode);
 }
 
 void Filesystem::drop_pages(InodeNumber inode, std::uint64_t offset, std::uint64_t length, std::function<void()> then) {

@@ -63,6 +63,12 @@ class Filesystem {
     double attribute_validity(InodeNumber inode);
     double entry_validity(InodeNumber directory);
 
+    // The answer hands the inode out. Where the kernel will believe the attributes it is said inside the operation that
+    // succeeds with them: an invalidation that comes from then on is repeated until the kernel knows what it got, so
+    // the answer may not wait for a lock any more. Where it could not be sent it is taken back.
+    void hand_out(const operations::Attributes& attributes);
+    void take_back(const operations::Attributes& attributes);
+
     void set_notifier(KernelNotifier* notifier) { notifier_ = notifier; }
     KernelNotifier* notifier() const { return notifier_; }
     // On an invalidation thread.

@@ -43,6 +43,7 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
                 return Found{false, {}, filesystem.entry_validity(directory.number)};
             }
             if (!attributes) return std::unexpected(attributes.error());
+            filesystem.hand_out(*attributes);
             return Found{true,
                          {*attributes, filesystem.attribute_validity(attributes->inode)},
                          filesystem.entry_validity(directory.number)};
@@ -69,6 +70,7 @@ void make_entry(fuse_req_t request, fuse_ino_t parent, bool fresh, Make make) {
     filesystem.run(
         [&filesystem, directory = filesystem.reference(parent), fresh, make](View& view) -> base::Result<Found> {
             BASE_ASSIGN(const auto attributes, make(view, directory));
+            filesystem.hand_out(attributes);
             return Found{true,
                          {attributes, fresh ? filesystem.attribute_validity(attributes.inode) : 0},
                          filesystem.entry_validity(directory.number)};

@@ -1,8 +1,22 @@
 #include "clusterfs/driver/open_inodes.hh"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace clusterfs {
+namespace {
+
+constexpr std::uint64_t page_size = 4096;
+constexpr std::uint64_t endless = std::numeric_limits<std::uint64_t>::max() / page_size * page_size;
+
+std::uint64_t first_page(std::uint64_t offset) { return offset / page_size * page_size; }
+std::uint64_t behind_last_page(std::uint64_t offset, std::uint64_t length) {
+    if (length >= endless - std::min(offset, endless - page_size) - page_size) return endless;
+    return first_page(offset + length + page_size - 1);
+}
+
+}  // namespace
 
 void OpenInode::enter(std::function<void()> go) {
     {
@@ -30,19 +44,15 @@ void OpenInode::leave() {
     next();
 }
 
-void OpenInode::begin_read(bool cached) {
+void OpenInode::begin_read() {
     const std::lock_guard lock(mutex_);
     ++reads_;
-    if (!cached) return;
-    ++cached_in_flight_;
-    ++cached_begun_;
 }
 
-void OpenInode::end_read(bool cached) {
+void OpenInode::end_read() {
     std::vector<std::function<void()>> freed;
     {
         const std::lock_guard lock(mutex_);
-        if (cached) --cached_in_flight_;
         if (--reads_ == 0) freed.swap(after_reads_);
     }
     for (auto& go : freed) go();
@@ -64,9 +74,26 @@ void OpenInode::when_no_reads(std::function<void()> go) {
     go();
 }
 
-std::uint64_t OpenInode::cached_reads() const {
+void OpenInode::note_cached(std::uint64_t offset, std::uint64_t length) {
     const std::lock_guard lock(mutex_);
-    return cached_begun_ * 2 + (cached_in_flight_ > 0 ? 1 : 0);
+    const auto from = first_page(offset);
+    const auto to = behind_last_page(offset, length);
+    const bool none = cached_from_ == cached_to_;
+    cached_from_ = none ? from : std::min(cached_from_, from);
+    cached_to_ = none ? to : std::max(cached_to_, to);
+}
+
+bool OpenInode::take_cached(std::uint64_t offset, std::uint64_t length) {
+    const std::lock_guard lock(mutex_);
+    const auto from = first_page(offset);
+    const auto to = behind_last_page(offset, length);
+    if (cached_from_ == cached_to_ || to <= cached_from_ || cached_to_ <= from) return false;
+    if (from <= cached_from_) {
+        cached_from_ = std::min(to, cached_to_);
+    } else if (to >= cached_to_) {
+        cached_to_ = from;
+    }
+    return true;
 }
 
 std::shared_ptr<OpenInode> OpenInodes::get(InodeNumber inode) {

@@ -30,16 +30,19 @@ class OpenInode {
     void enter(std::function<void()> go);
     void leave();
 
-    // A read has learned where its blocks are and goes to the device. Called inside the operation, under the mount's
-    // mutex, so that an operation that frees blocks sees it. `cached`: the kernel will keep what it brings.
-    void begin_read(bool cached);
-    void end_read(bool cached);
+    // A read has learned where its blocks are. Called inside the operation, under the mount's mutex, so that an
+    // operation that frees blocks sees it; ended when it was answered.
+    void begin_read();
+    void end_read();
     bool reads_in_flight() const;
     // Runs `go` when no read is in flight (at once, perhaps).
     void when_no_reads(std::function<void()> go);
 
-    // A number that changes when a cached read begins, and is odd while one is in flight.
-    std::uint64_t cached_reads() const;
+    // The kernel was or will be given these bytes (also where the file has none) and keeps them. Inside the operation.
+    void note_cached(std::uint64_t offset, std::uint64_t length);
+    // They were changed or cut off (to the end: a length that large): true if the kernel has to be told to drop its
+    // pages, which it then must be. It drops those of what is written itself, too, but before the write is sent.
+    bool take_cached(std::uint64_t offset, std::uint64_t length);
 
   private:
     const InodeNumber inode_;
@@ -48,8 +51,9 @@ class OpenInode {
     bool busy_ = false;
     std::deque<std::function<void()>> waiting_;
     std::size_t reads_ = 0;
-    std::size_t cached_in_flight_ = 0;
-    std::uint64_t cached_begun_ = 0;
+    // What may be cached lies in between, page by page; kept until it was dropped.
+    std::uint64_t cached_from_ = 0;
+    std::uint64_t cached_to_ = 0;
     std::vector<std::function<void()>> after_reads_;
 };
 

@@ -64,8 +64,7 @@ fuse_entry_param entry_of(Filesystem& filesystem, const KnownAttributes& known, 
 void reply_entry(fuse_req_t request, const KnownAttributes& known, double entry_validity) {
     auto& filesystem = filesystem_of(request);
     const auto entry = entry_of(filesystem, known, entry_validity);
-    filesystem.known().remember(entry.ino, entry.generation);
-    if (fuse_reply_entry(request, &entry) != 0) filesystem.known().forget(entry.ino, 1);
+    if (fuse_reply_entry(request, &entry) != 0) filesystem.take_back(known.attributes);
 }
 
 }  // namespace clusterfs

@@ -43,7 +43,7 @@ void reply_outcome(fuse_req_t request, const base::Result<void>& outcome);
 void reply_attributes(fuse_req_t request, const base::Result<KnownAttributes>& known);
 
 fuse_entry_param entry_of(Filesystem& filesystem, const KnownAttributes& known, double entry_validity);
-// Hands the inode out and takes that back when the asker was interrupted.
+// Of an inode that the operation has handed out; takes that back when the asker was interrupted.
 void reply_entry(fuse_req_t request, const KnownAttributes& known, double entry_validity);
 
 // The handlers, a file each.

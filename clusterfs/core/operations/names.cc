@@ -103,7 +103,8 @@ base::Result<void> check_linkable(const Inode& inode) {
 
 base::Result<Attributes> lookup(View& view, InodeReference directory, std::string_view name) {
     BASE_ASSIGN(const auto* parent, lock_and_read(view, directory, LockMode::shared));
-    if (!is_directory(*parent)) return base::failure(std::errc::not_a_directory);
+    // "." of what is no directory is how a file handle of an export finds its inode again.
+    if (!is_directory(*parent) && name != ".") return base::failure(std::errc::not_a_directory);
     BASE_ASSIGN(const auto number, find_child(view, *parent, name));
     return get_attributes(view, {number, 0});
 }

@@ -94,6 +94,17 @@ TEST_F(NamesTest, TypesAreToldApart) {
     EXPECT_EQ(find(a(), {file->inode, file->generation}, "x").error().code, std::errc::not_a_directory);
 }
 
+// What a file handle stands for is looked up as "." of itself.
+TEST_F(NamesTest, EveryInodeFindsItself) {
+    const auto file = make(root(), "f");
+    const auto found = find(b(), {file.number, 0}, ".");
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->inode, file.number);
+    EXPECT_EQ(found->generation, file.generation);
+    ASSERT_TRUE(a().get([&](View& view) { return unlink(view, root(), "f"); }));
+    EXPECT_EQ(find(b(), {file.number, 0}, ".").error().code, Errc::stale_inode);
+}
+
 TEST_F(NamesTest, SetgidDirectoriesHandOnTheirGroup) {
     const auto directory = make(root(), "d", mode_directory | 02775);
     const auto sub = make(directory, "sub", mode_directory | 0755);

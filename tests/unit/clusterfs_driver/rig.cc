@@ -1,0 +1,210 @@
+#include "tests/unit/clusterfs_driver/rig.hh"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <optional>
+
+#include "base/ensure.hh"
+#include "clusterfs/core/format_filesystem.hh"
+#include "clusterfs/core/operations/names.hh"
+#include "clusterfs/driver/file_write.hh"
+
+namespace clusterfs::test {
+namespace {
+
+constexpr std::uint64_t device_blocks = 8192;
+
+class Formatted : public SynchronousDevice {
+  public:
+    Formatted() : content(device_blocks) {}
+    std::uint64_t block_count() const override { return content.size(); }
+    base::Result<void> read(BlockNumber first, std::span<Block> into) override {
+        std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(first), into.size(), into.begin());
+        return {};
+    }
+    base::Result<void> write(BlockNumber first, std::span<const Block> from) override {
+        std::ranges::copy(from, content.begin() + static_cast<std::ptrdiff_t>(first));
+        return {};
+    }
+    base::Result<void> flush() override { return {}; }
+
+    std::vector<Block> content;
+};
+
+std::vector<Block> formatted() {
+    Formatted device;
+    FormatOptions options;
+    options.uuid.bytes[0] = std::byte{7};
+    options.journal_blocks = 1024;
+    const auto made = format_filesystem(device, options);
+    base::ensure(made.has_value(), "mkfs");
+    return std::move(device.content);
+}
+
+base::NodeIncarnation self() {
+    base::NodeIncarnation node;
+    node.node.value = 1;
+    return node;
+}
+
+MountOptions mount_options() {
+    MountOptions options;
+    options.self = self();
+    options.minimum_hold = base::Duration{0};
+    return options;
+}
+
+}  // namespace
+
+void MemoryDevice::read(std::uint64_t offset, base::MutableByteView into, Completion done) {
+    auto work = [this, offset, into, done = std::move(done)] {
+        {
+            const std::lock_guard lock(mutex_);
+            for (std::size_t at = 0; at < into.size(); at += block_size) {
+                std::memcpy(into.data() + at, content_.at((offset + at) / block_size).bytes.data(), block_size);
+            }
+        }
+        done({});
+    };
+    {
+        const std::lock_guard lock(mutex_);
+        if (frozen_) return held_.push_back(std::move(work));
+    }
+    loop_.post(std::move(work));
+}
+
+void MemoryDevice::write(std::uint64_t offset, base::ByteView from, base::Durability, Completion done) {
+    {
+        const std::lock_guard lock(mutex_);
+        for (std::size_t at = 0; at < from.size(); at += block_size) {
+            std::memcpy(content_.at((offset + at) / block_size).bytes.data(), from.data() + at, block_size);
+        }
+    }
+    flush(std::move(done));
+}
+
+void MemoryDevice::flush(Completion done) {
+    loop_.post([done = std::move(done)] { done({}); });
+}
+
+void MemoryDevice::discard(std::uint64_t, std::uint64_t, Completion done) { flush(std::move(done)); }
+
+void MemoryDevice::freeze_reads() {
+    const std::lock_guard lock(mutex_);
+    frozen_ = true;
+}
+
+std::size_t MemoryDevice::held_reads() const {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+}
+
+void MemoryDevice::thaw_reads() {
+    const std::lock_guard lock(mutex_);
+    frozen_ = false;
+    for (auto& work : std::exchange(held_, {})) loop_.post(std::move(work));
+}
+
+void TestLocks::start(Callbacks callbacks) {
+    callbacks_ = callbacks;
+    LocalLocks::start(std::move(callbacks));
+}
+
+void TestLocks::release(LockName name, LockMode) {
+    const std::lock_guard lock(mutex_);
+    released_.push_back(name);
+}
+
+bool TestLocks::released(const LockName& name) const {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::find(released_, name) != released_.end();
+}
+
+bool TestKernel::invalidate_inode(std::uint64_t node_id, std::uint64_t offset, std::uint64_t length) {
+    if (ignorant > 0) return --ignorant < 0;
+    const std::lock_guard lock(mutex_);
+    invalidations_.push_back({node_id, offset, length});
+    return true;
+}
+
+std::vector<TestKernel::Invalidation> TestKernel::invalidations() const {
+    const std::lock_guard lock(mutex_);
+    return invalidations_;
+}
+
+Rig::Rig()
+    : device_(loop_, formatted()),
+      locks_(loop_),
+      advisory_(loop_, nullptr, self()),
+      driver_(mount_options(), device_, locks_, loop_),
+      filesystem_(driver_, advisory_, {}) {
+    base::ensure(advisory_.start("none", {}).has_value(), "advisory locks");
+    MountDriver::Callbacks callbacks;
+    callbacks.started = [this] { started_ = true; };
+    callbacks.stopped = [this](const base::Result<void>&) { stopped_ = true; };
+    callbacks.forget_in_kernel = [this](InodeNumber inode, bool is_directory) {
+        filesystem_.forget_in_kernel(inode, is_directory);
+    };
+    filesystem_.set_notifier(&kernel_);
+    thread_ = std::thread([this] { loop_.run(); });
+    driver_.start(std::move(callbacks));
+    base::ensure(comes_true([this] { return started_.load(); }), "the mount starts");
+}
+
+Rig::~Rig() {
+    filesystem_.set_notifier(nullptr);
+    driver_.stop();
+    base::ensure(comes_true([this] { return stopped_.load(); }), "the mount stops");
+    loop_.stop();
+    thread_.join();
+}
+
+operations::InodeReference Rig::make_file(const std::string& name, const std::string& content) {
+    const operations::InodeReference root{driver_.superblock().root_inode, 0};
+    std::optional<operations::InodeReference> made;
+    std::atomic<bool> done = false;
+    filesystem_.run(
+        [&](View& view) -> base::Result<operations::Attributes> {
+            BASE_ASSIGN(const auto created, operations::create_and_open(view, root, name, {0644, 0, {}}, true));
+            filesystem_.hand_out(created.attributes);
+            return created.attributes;
+        },
+        [&](const base::Result<operations::Attributes>& attributes) {
+            base::ensure(attributes.has_value(), "a file is made");
+            made = {attributes->inode, attributes->generation};
+            done = true;
+        });
+    base::ensure(comes_true([&] { return done.load(); }), "a file is made");
+    if (!content.empty()) write(*made, 0, content);
+    return *made;
+}
+
+std::shared_ptr<OpenInode> Rig::open_inode(operations::InodeReference inode) {
+    return filesystem_.open_inodes().get(inode.number);
+}
+
+void Rig::write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes) {
+    FileWriteRequest request;
+    request.shared = open_inode(inode);
+    request.inode = inode;
+    request.offset = offset;
+    request.data = driver_.buffers().take(bytes.size());
+    std::memcpy(request.data.data(), bytes.data(), bytes.size());
+    std::atomic<bool> done = false;
+    write_file(filesystem_, std::move(request), [&](const base::Result<std::uint64_t>& written) {
+        base::ensure(written && *written == bytes.size(), "it is written");
+        done = true;
+    });
+    base::ensure(comes_true([&] { return done.load(); }), "it is written");
+}
+
+bool Rig::comes_true(const std::function<bool()>& condition) {
+    for (int i = 0; i < 10000; ++i) {
+        if (condition()) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+}
+
+}  // namespace clusterfs::test

@@ -1,0 +1,111 @@
+// A mounted filesystem without FUSE: device in memory, every lock granted, a kernel that notes what it is told. The
+// test is the other node.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/block_device.hh"
+#include "base/io/event_loop.hh"
+#include "clusterfs/core/whole_device.hh"
+#include "clusterfs/driver/filesystem.hh"
+#include "clusterfs/driver/local_locks.hh"
+
+namespace clusterfs::test {
+
+class MemoryDevice : public base::BlockDevice {
+  public:
+    MemoryDevice(base::EventLoop& loop, std::vector<Block> content) : loop_(loop), content_(std::move(content)) {}
+
+    std::uint64_t size() const override { return content_.size() * block_size; }
+    std::uint32_t alignment() const override { return block_size; }
+    void read(std::uint64_t offset, base::MutableByteView into, Completion done) override;
+    void write(std::uint64_t offset, base::ByteView from, base::Durability durability, Completion done) override;
+    void flush(Completion done) override;
+    void discard(std::uint64_t offset, std::uint64_t length, Completion done) override;
+
+    // Reads that come from now on wait for thaw_reads().
+    void freeze_reads();
+    std::size_t held_reads() const;
+    void thaw_reads();
+
+  private:
+    base::EventLoop& loop_;
+    mutable std::mutex mutex_;
+    std::vector<Block> content_;
+    bool frozen_ = false;
+    std::vector<std::function<void()>> held_;
+};
+
+class TestLocks : public LocalLocks {
+  public:
+    using LocalLocks::LocalLocks;
+    void start(Callbacks callbacks) override;
+    void release(LockName name, LockMode keep) override;
+
+    void another_node_asks(const LockName& name, LockMode mode) const { callbacks_.wanted(name, mode); }
+    bool released(const LockName& name) const;
+
+  private:
+    Callbacks callbacks_;
+    mutable std::mutex mutex_;
+    std::vector<LockName> released_;
+};
+
+class TestKernel : public KernelNotifier {
+  public:
+    struct Invalidation {
+        std::uint64_t node_id;
+        std::uint64_t offset;
+        std::uint64_t length;
+    };
+    bool invalidate_inode(std::uint64_t node_id, std::uint64_t offset, std::uint64_t length) override;
+    void raise_epoch() override {}
+    bool has_epoch() const override { return true; }
+    void negotiated(unsigned) override {}
+
+    std::vector<Invalidation> invalidations() const;
+    // So many times it says that it does not know the inode.
+    std::atomic<int> ignorant = 0;
+
+  private:
+    mutable std::mutex mutex_;
+    std::vector<Invalidation> invalidations_;
+};
+
+class Rig {
+  public:
+    Rig();
+    ~Rig();
+
+    Filesystem& filesystem() { return filesystem_; }
+    MemoryDevice& device() { return device_; }
+    TestLocks& locks() { return locks_; }
+    TestKernel& kernel() { return kernel_; }
+
+    // An open file with that content.
+    operations::InodeReference make_file(const std::string& name, const std::string& content);
+    std::shared_ptr<OpenInode> open_inode(operations::InodeReference inode);
+    void write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes);
+
+    // False after ten seconds without it.
+    static bool comes_true(const std::function<bool()>& condition);
+
+  private:
+    base::EventLoop loop_;
+    MemoryDevice device_;
+    TestLocks locks_;
+    PosixLockService advisory_;
+    MountDriver driver_;
+    Filesystem filesystem_;
+    TestKernel kernel_;
+    std::atomic<bool> started_ = false;
+    std::atomic<bool> stopped_ = false;
+    std::thread thread_;
+};
+
+}  // namespace clusterfs::test
