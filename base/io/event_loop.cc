@@ -114,6 +114,7 @@ EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
     state_->thread = std::this_thread::get_id();
+    state_->context.restart();
     state_->context.run();
     state_->thread = std::thread::id{};
 }

@@ -1,5 +1,6 @@
 #include "clusterfs/driver/mount_lives.hh"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <utility>
@@ -26,6 +27,7 @@ base::Bytes encode(const LifeMessage& message) {
     writer.integer(static_cast<std::uint8_t>(message.type));
     writer.append(std::as_bytes(std::span(message.mount.bytes)));
     writer.append(std::as_bytes(std::span(message.machine.bytes)));
+    writer.integer(message.node.value);
     return writer.take();
 }
 
@@ -36,7 +38,8 @@ std::optional<LifeMessage> decode_life_message(base::ByteView bytes) {
     message.type = static_cast<LifeMessage::Type>(type);
     message.mount = take_uuid(reader);
     message.machine = take_uuid(reader);
-    if (!reader.ok() || type < 1 || type > 3) return std::nullopt;
+    message.node.value = reader.integer<std::uint32_t>();
+    if (!reader.complete() || type < 1 || type > 5) return std::nullopt;
     return message;
 }
 
@@ -67,8 +70,19 @@ MountLives::Life& MountLives::life(const base::Uuid& mount, base::NodeId node) {
     return known;
 }
 
+// Also those that are gone: who comes may be asked to wait for the end of a mount that it has never met.
 void MountLives::announce() {
-    const auto sent = group_->multicast(encode({LifeMessage::Type::mount, self_.incarnation, machine_}));
+    ++announced_;
+    send({LifeMessage::Type::mount, self_.incarnation, machine_, self_.node});
+    for (const auto& [mount, known] : lives_) {
+        if (mount == self_.incarnation || !known.machine) continue;
+        const auto type = known.dead ? LifeMessage::Type::known_dead : LifeMessage::Type::heard_of;
+        send({type, mount, *known.machine, known.node});
+    }
+}
+
+void MountLives::send(const LifeMessage& message) {
+    const auto sent = group_->multicast(encode(message));
     if (!sent) base::log_error("lives of mounts: {}", sent.error().message());
 }
 
@@ -87,17 +101,25 @@ void MountLives::on_left(const base::GroupLeft& left) {
         if (left.reason == base::LeaveReason::node_down) known.machine_lost = true;
         pursue(mount, known);
     }
+    let_go_on();
 }
 
 void MountLives::on_message(const base::GroupMember& sender, base::ByteView bytes) {
     const auto message = decode_life_message(bytes);
     if (!message) return base::log_warning("lives of mounts: node {} sent nonsense", sender.node.value);
-    auto& known = life(message->mount, sender.node);
+    const bool of_another = message->type >= LifeMessage::Type::heard_of;
+    auto& known = life(message->mount, of_another ? message->node : sender.node);
     known.machine = message->machine;
-    if (message->type == LifeMessage::Type::drained) return certify(message->mount, known);
+    const bool dead = message->type == LifeMessage::Type::drained || message->type == LifeMessage::Type::known_dead;
+    if (dead) return certify(message->mount, known);
+    if (of_another) return pursue(message->mount, known);
     known.machine_lost = false;  // it spoke: it is back
     (message->type == LifeMessage::Type::mount ? known.process : known.witness) = sender;
-    if (dead_machines_.contains({sender.node, message->machine})) certify(message->mount, known);
+    if (dead_machines_.contains({sender.node, message->machine})) return certify(message->mount, known);
+    pursue(message->mount, known);
+    if (message->mount != self_.incarnation || message->type != LifeMessage::Type::mount) return;
+    ++returned_;
+    let_go_on();
 }
 
 void MountLives::request_fence(const base::NodeIncarnation& mount, const std::string& reason) {
@@ -114,7 +136,43 @@ void MountLives::withdraw_fence(const base::NodeIncarnation& mount) {
     auto& known = found->second;
     known.wanted.reset();
     known.patience.reset();
-    if (std::exchange(known.machine_asked, false)) machines_.withdraw_fence({known.node, *known.machine});
+    spare_machine(known);
+}
+
+// Of several mounts of one machine each may need it dead.
+void MountLives::spare_machine(Life& known) {
+    if (!std::exchange(known.machine_asked, false)) return;
+    const auto still_needs_it = [&](const auto& each) {
+        return each.second.machine_asked && each.second.node == known.node && each.second.machine == known.machine;
+    };
+    if (std::none_of(lives_.begin(), lives_.end(), still_needs_it)) {
+        machines_.withdraw_fence({known.node, *known.machine});
+    }
+}
+
+void MountLives::when_nobody_is_missing(std::function<void()> go_on) {
+    machines_.when_nobody_is_missing([this, alive = alive_, go_on = std::move(go_on)]() mutable {
+        if (!*alive) return;
+        announce();
+        want_to_go_on_.emplace_back(announced_, std::move(go_on));
+    });
+}
+
+bool MountLives::somebody_is_dying() const {
+    return std::any_of(lives_.begin(), lives_.end(), [](const auto& each) {
+        return each.second.witness && !each.second.process && !each.second.dead;
+    });
+}
+
+void MountLives::let_go_on() {
+    if (somebody_is_dying()) return;
+    std::vector<std::function<void()>> free;
+    std::erase_if(want_to_go_on_, [&](auto& each) {
+        if (each.first > returned_) return false;
+        free.push_back(std::move(each.second));
+        return true;
+    });
+    for (const auto& go_on : free) go_on();
 }
 
 void MountLives::on_fenced(FencedCallback callback) {
@@ -159,14 +217,14 @@ void MountLives::lose_patience(const base::Uuid& mount) {
 void MountLives::certify(const base::Uuid& mount, Life& known) {
     if (std::exchange(known.dead, true)) return;
     known.patience.reset();
-    if (std::exchange(known.machine_asked, false) && !dead_machines_.contains({known.node, *known.machine})) {
-        machines_.withdraw_fence({known.node, *known.machine});
-    }
+    if (known.machine && dead_machines_.contains({known.node, *known.machine})) known.machine_asked = false;
+    spare_machine(known);
     for (const auto& callback : callbacks_) {
         loop_.post([alive = alive_, callback, dead = base::NodeIncarnation{known.node, mount}] {
             if (*alive) callback(dead);
         });
     }
+    let_go_on();
 }
 
 void MountLives::on_machine_dead(const base::NodeIncarnation& machine) {

@@ -24,11 +24,15 @@ struct LifeMessage {
     enum class Type : std::uint8_t {
         mount = 1,    // this process is that mount
         witness = 2,  // this process watches that mount of its node
-        drained = 3   // that mount is dead and nothing of it is under way
+        drained = 3,  // that mount is dead and nothing of it is under way
+        // Told to those who join, of others that the sender has heard of.
+        heard_of = 4,   // that mount was on that machine of `node`
+        known_dead = 5  // the same, and it is certified
     };
     Type type = Type::mount;
     base::Uuid mount;
     base::Uuid machine;  // the life of the machine it runs on
+    base::NodeId node;   // whose it is, for heard_of and known_dead; the others speak of the sender's node
 };
 base::Bytes encode(const LifeMessage& message);
 std::optional<LifeMessage> decode_life_message(base::ByteView bytes);
@@ -49,6 +53,8 @@ class MountLives : public base::FenceGate {
     void request_fence(const base::NodeIncarnation& mount, const std::string& reason) override;
     void withdraw_fence(const base::NodeIncarnation& mount) override;
     void on_fenced(FencedCallback callback) override;
+    // Also waits for what a witness still watches: a mount that died beside it is not over.
+    void when_nobody_is_missing(std::function<void()> go_on) override;
     void describe(base::JsonWriter& json) const;
 
   private:
@@ -66,11 +72,15 @@ class MountLives : public base::FenceGate {
 
     Life& life(const base::Uuid& mount, base::NodeId node);
     void announce();
+    void send(const LifeMessage& message);
+    bool somebody_is_dying() const;
+    void let_go_on();
     void on_view(const base::GroupView& view);
     void on_message(const base::GroupMember& sender, base::ByteView bytes);
     void on_left(const base::GroupLeft& left);
     void pursue(const base::Uuid& mount, Life& life);
     void ask_for_machine(Life& life);
+    void spare_machine(Life& life);
     void lose_patience(const base::Uuid& mount);
     void certify(const base::Uuid& mount, Life& life);
     void on_machine_dead(const base::NodeIncarnation& machine);
@@ -83,6 +93,11 @@ class MountLives : public base::FenceGate {
     std::map<base::Uuid, Life> lives_;
     std::set<base::NodeIncarnation> dead_machines_;
     std::vector<FencedCallback> callbacks_;
+    // Who waits until no witness watches a death; and the announcement of ours that has to come back first, so that
+    // what the group told before the question is known.
+    std::vector<std::pair<std::uint64_t, std::function<void()>>> want_to_go_on_;
+    std::uint64_t announced_ = 0;  // how often we have said who we are
+    std::uint64_t returned_ = 0;   // and heard it
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -53,6 +53,10 @@ struct RequestFence {
 struct WithdrawFence {
     base::NodeIncarnation life;
 };
+// NobodyMissing is to follow, with this number, when no other node may be at work out of reach.
+struct AwaitNobodyMissing {
+    std::uint64_t question = 0;
+};
 // Keep a link to this session from now on.
 struct OpenLink {
     Member peer;
@@ -70,7 +74,7 @@ struct Note {
 };
 
 using Action = std::variant<Completed, BlockingNotice, NodeNotice, Lost, Left, Multicast, RequestFence, WithdrawFence,
-                            OpenLink, CloseLink, SendToPeer, Note>;
+                            AwaitNobodyMissing, OpenLink, CloseLink, SendToPeer, Note>;
 using Actions = std::vector<Action>;
 
 }  // namespace dlm

@@ -61,6 +61,11 @@ struct PeerMessageArrived {
 struct LifeFenced {
     base::NodeIncarnation life;
 };
+// Each node was in sight, had left in good order or was known to be dead, by news not older than the group's when it
+// was asked (base::FenceGate::when_nobody_is_missing).
+struct NobodyMissing {
+    std::uint64_t question = 0;
+};
 struct QuorumChanged {
     bool quorate = false;
 };
@@ -70,6 +75,6 @@ struct TimePassed {};
 
 using Event = std::variant<LockRequested, ConversionRequested, UnlockRequested, CancelRequested, DeadReleaseRequested,
                            LeaveRequested, ViewChanged, GroupMessageDelivered, PeerMessageArrived, LifeFenced,
-                           QuorumChanged, GroupLost, TimePassed>;
+                           NobodyMissing, QuorumChanged, GroupLost, TimePassed>;
 
 }  // namespace dlm

@@ -45,6 +45,12 @@ void Lockspace::on(const LeaveRequested&) {
 
 void Lockspace::on(const LifeFenced& event) {
     membership_.on_fenced(event.life, *actions_);
+    keep_links();
+    end_if_over();
+}
+
+void Lockspace::on(const NobodyMissing& event) {
+    membership_.on_nobody_missing(event.question, *actions_);
     end_if_over();
 }
 

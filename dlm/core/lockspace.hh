@@ -160,6 +160,7 @@ class Lockspace {
     void on(const DeadReleaseRequested& event);
     void on(const LeaveRequested& event);
     void on(const LifeFenced& event);
+    void on(const NobodyMissing& event);
     void on(const GroupLost& event);
     void on(const TimePassed& event);
     void send(base::NodeId to, PeerBody body);

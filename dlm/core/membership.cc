@@ -22,8 +22,8 @@ std::string node_text(const base::NodeIncarnation& life) { return "node " + std:
 void Membership::on_view(const base::GroupView& view, Actions& actions) {
     if (terminal()) return;
     const bool quiet = is_quiet(view);
-    note_strangers(view, actions);
     view_ = view.members;
+    note_vanished_leavers(view);
     if (!contains_process(view_, self_.process)) return lose("the group goes on without this process", actions);
     if (quiet) return;
     phase_ = Phase::agreeing;
@@ -43,29 +43,15 @@ bool Membership::is_quiet(const base::GroupView& view) const {
     return true;
 }
 
-// Who has agreed with others knows who they are. A newcomer that loses sight of somebody before does not.
-void Membership::note_strangers(const base::GroupView& view, Actions& actions) {
-    if (round_.generation != 0) return;
+// They come back as those that were about to leave, or their lives are over.
+void Membership::note_vanished_leavers(const base::GroupView& view) {
     for (const auto& gone : view.left) {
-        if (gone.reason == base::LeaveReason::leave || !contains_process(view_, gone.member)) continue;
-        if (strangers_.insert(gone.member).second) actions.push_back(RequestFence{{gone.member.node, {}}});
+        for (const auto& leaver : leavers_) {
+            if (leaver.process == gone.member && gone.reason != base::LeaveReason::leave)
+                vanished_leavers_.insert(leaver);
+        }
     }
-}
-
-// Those who are back, and those of whom somebody else has told.
-void Membership::forget_strangers(Actions& actions) {
-    std::erase_if(strangers_, [&](const base::GroupMember& stranger) {
-        const bool known =
-            contains_process(view_, stranger) ||
-            std::any_of(dead_.begin(), dead_.end(), [&](const Member& m) { return m.process == stranger; });
-        if (known && !strangers_fenced_.contains(stranger.node)) actions.push_back(WithdrawFence{{stranger.node, {}}});
-        return known;
-    });
-}
-
-bool Membership::strangers_are_fenced() const {
-    return std::all_of(strangers_.begin(), strangers_.end(),
-                       [&](const base::GroupMember& stranger) { return strangers_fenced_.contains(stranger.node); });
+    std::erase_if(vanished_leavers_, [&](const Member& member) { return contains_process(view_, member.process); });
 }
 
 void Membership::start_round(Actions& actions) {
@@ -176,7 +162,9 @@ void Membership::agree(Actions& actions) {
     round_ = std::move(next);
     resumed_.clear();
     bury(dead, actions);
-    forget_strangers(actions);
+    somebody_may_be_missing_ =
+        std::all_of(statuses_.begin(), statuses_.end(), [](const auto& each) { return each.second.completed == 0; });
+    if (somebody_may_be_missing_) actions.push_back(AwaitNobodyMissing{++question_});
     phase_ = Phase::waiting;
     become_ready(actions);
 }
@@ -202,7 +190,8 @@ void Membership::bury(const std::vector<Member>& dead, Actions& actions) {
 
 void Membership::become_ready(Actions& actions) {
     const bool last_ones_leave = round_.masters.empty();
-    if (phase_ != Phase::waiting || !(quorate_ || last_ones_leave) || !strangers_are_fenced()) return;
+    if (phase_ != Phase::waiting) return;
+    if (!last_ones_leave && (!quorate_ || somebody_may_be_missing_)) return;
     for (const auto& member : dead_) {
         if (!is_fenced(member.life)) return;
     }
@@ -263,10 +252,6 @@ void Membership::on_release(const base::NodeIncarnation& life) {
 
 void Membership::on_fenced(const base::NodeIncarnation& life, Actions& actions) {
     if (terminal()) return;
-    if (life.incarnation.is_nil()) {
-        strangers_fenced_.insert(life.node);
-        return become_ready(actions);
-    }
     if (!fenced_.insert(life).second) return;
     if (life == self_.life) return lose("this node was fenced", actions);
     for (const auto& member : dead_) {
@@ -274,6 +259,12 @@ void Membership::on_fenced(const base::NodeIncarnation& life, Actions& actions) 
         actions.push_back(NodeNotice{life, NodePhase::fenced});
         break;
     }
+    become_ready(actions);
+}
+
+void Membership::on_nobody_missing(std::uint64_t question, Actions& actions) {
+    if (terminal() || question != question_) return;
+    somebody_may_be_missing_ = false;
     become_ready(actions);
 }
 
@@ -306,6 +297,9 @@ void Membership::lose(std::string why, Actions& actions) {
 std::set<Member> Membership::linked() const {
     std::set<Member> all(round_.participants.begin(), round_.participants.end());
     for (const auto& member : dead_) {
+        if (!is_fenced(member.life)) all.insert(member);
+    }
+    for (const auto& member : vanished_leavers_) {
         if (!is_fenced(member.life)) all.insert(member);
     }
     all.erase(self_);
@@ -370,11 +364,7 @@ std::string Membership::waits_for() const {
         for (const auto& member : dead_) {
             if (!is_fenced(member.life)) add("the fence of " + node_text(member.life));
         }
-        for (const auto& stranger : strangers_) {
-            if (!strangers_fenced_.contains(stranger.node)) {
-                add("the fence of any life of node " + std::to_string(stranger.node.value));
-            }
-        }
+        if (somebody_may_be_missing_) add("every other node to be in sight or known to be dead");
         for (const auto& member : round_.participants) {
             if (is_fenced(member.life)) add(node_text(member.life) + " to leave the group");
         }

@@ -6,6 +6,10 @@
 // participants, masters, dead and generation. A newer view or RoundStart starts over: whatever counts was sent after a
 // RoundStart that was delivered in the present view, so nothing stale can count. After the agreement each participant
 // waits for the gate and for quorum, and multicasts Ready; when all are ready, the rebuild begins.
+//
+// Who agrees with newcomers only would begin the lockspace, and first waits until nobody is missing: another lockspace
+// of that name may be at work behind a broken network. Ready is multicast after that, so it counts only in a view that
+// is not older than the news.
 #pragma once
 
 #include <map>
@@ -47,6 +51,8 @@ class Membership {
     void on_view(const base::GroupView& view, Actions& actions);
     Begun on_message(base::GroupMember sender, const GroupMessage& message, Actions& actions);
     void on_fenced(const base::NodeIncarnation& life, Actions& actions);
+    // The answer to an AwaitNobodyMissing; older questions are void.
+    void on_nobody_missing(std::uint64_t question, Actions& actions);
     void on_quorum(bool quorate, Actions& actions);
     void on_group_lost(Actions& actions);
     void leave(Actions& actions);
@@ -82,9 +88,7 @@ class Membership {
     void on_release(const base::NodeIncarnation& life);
 
     bool is_quiet(const base::GroupView& view) const;
-    void note_strangers(const base::GroupView& view, Actions& actions);
-    void forget_strangers(Actions& actions);
-    bool strangers_are_fenced() const;
+    void note_vanished_leavers(const base::GroupView& view);
     void start_round(Actions& actions);
     MemberStatus status() const;
     void agree(Actions& actions);
@@ -117,9 +121,9 @@ class Membership {
     std::set<base::Uuid> told_recovered_;
     std::set<base::Uuid> told_joined_;
     std::vector<Member> leavers_;
-    // Seen in a view by this newcomer, gone before they told who they were: any life of that node may hold locks.
-    std::set<base::GroupMember> strangers_;
-    std::set<base::NodeId> strangers_fenced_;
+    std::set<Member> vanished_leavers_;  // agreed to go, gone from sight before they went: their links must last
+    std::uint64_t question_ = 0;         // the last AwaitNobodyMissing
+    bool somebody_may_be_missing_ = false;
 };
 
 std::string_view text_of(Membership::Phase phase);

@@ -219,6 +219,11 @@ class Client : public LockspaceClient {
                             "lockspace " + options_.name + " lost node " + std::to_string(fence.life.node.value));
     }
     void perform(const WithdrawFence& fence) { gate_.withdraw_fence(fence.life); }
+    void perform(const AwaitNobodyMissing& await) {
+        gate_.when_nobody_is_missing([this, alive = alive_, question = await.question] {
+            if (*alive) happened(NobodyMissing{question});
+        });
+    }
     void perform(const OpenLink& open) { mesh_->connect(open.peer.session); }
     void perform(const CloseLink& close) { mesh_->close(close.session); }
     void perform(const SendToPeer&) {}

@@ -40,6 +40,12 @@ struct AnswerOperator {
     std::string text;
 };
 
+// Since it was asked there was a moment when nobody was missing (Fencer::missing), by news at least as new as whatever
+// the group had told the asker. Given once for each question; not as long as somebody is missing.
+struct AnswerAbsence {
+    QuestionId question = 0;
+};
+
 // The group holds this very life for dead: the machine must not go on writing.
 struct ReportOwnDeath {};
 
@@ -48,7 +54,8 @@ struct Note {
     std::string line;
 };
 
-using Action = std::variant<Multicast, RunAgent, ReportFenced, RecordHistory, AnswerOperator, ReportOwnDeath, Note>;
+using Action =
+    std::variant<Multicast, RunAgent, ReportFenced, RecordHistory, AnswerOperator, AnswerAbsence, ReportOwnDeath, Note>;
 using Actions = std::vector<Action>;
 
 }  // namespace fencing

@@ -74,9 +74,13 @@ struct PowerOrdered {
     PowerOrder order = PowerOrder::off;
     std::string who;
 };
+// A program must not go on as the first one as long as another node may be at work out of reach.
+struct AbsenceAsked {
+    QuestionId question = 0;
+};
 struct TimePassed {};
 
 using Event = std::variant<FenceRequested, FenceWithdrawn, ClientGone, MessageDelivered, ViewChanged, QuorumChanged,
-                           AgentFinished, OperatorConfirmed, PowerOrdered, TimePassed>;
+                           AgentFinished, OperatorConfirmed, PowerOrdered, AbsenceAsked, TimePassed>;
 
 }  // namespace fencing

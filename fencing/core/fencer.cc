@@ -30,6 +30,7 @@ void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
     drop_answered_requests();
     correct_rumours(actions);
     claim_what_is_due(now, actions);
+    answer_absence(actions);
     if (lives_.is_dead(self_) && !own_death_reported_) {
         own_death_reported_ = true;
         actions.push_back(ReportOwnDeath{});
@@ -85,6 +86,11 @@ void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions)
     }
 }
 
+void Fencer::on(const AbsenceAsked& event, base::Instant, Actions& actions) {
+    absence_asked_[event.question] = false;
+    if (is_member(settings_.self)) actions.push_back(Multicast{Marker{event.question}});
+}
+
 void Fencer::on(const TimePassed&, base::Instant now, Actions& actions) {
     hold_orders(now);
     for (auto& [victim, running] : running_) running.execution.on_time(now, next_run_, actions);
@@ -138,6 +144,7 @@ void Fencer::on(const OperatorConfirmed& event, base::Instant, Actions& actions)
     entry.reason = "manual confirmation";
     entry.detail = "a person stated that the machine is off";
     // True from now on, whatever becomes of the group: told here at once, and to the others.
+    off_.insert(event.node);
     settle_nil_requests(event.node, false, actions);
     apply_dead(entry, actions);
     record(entry, actions);
@@ -222,7 +229,10 @@ void Fencer::tell_end(base::NodeId victim, const Running& running, base::WallTim
     entry.reason = running.reason;
     entry.detail = running.execution.detail();
     // Verified is verified: known here at once, though the message may have to wait until Corosync notices the death.
-    if (succeeded) apply_dead(entry, actions);
+    if (succeeded) {
+        if (!is_member(victim)) off_.insert(victim);
+        apply_dead(entry, actions);
+    }
     if (is_member(settings_.self)) {
         actions.push_back(Multicast{Finished{entry}});
     } else {

@@ -34,8 +34,9 @@ class Fencer {
 
     const Lives& lives() const { return lives_; }
     const History& history() const { return history_; }
-    // Nodes that were heard of, are not in the group, did not leave it in good order and are not known to be dead: they
-    // may be at work behind a broken network.
+    // Nodes that may be at work behind a broken network: they are not in the group, did not leave it in good order and
+    // are not known to be dead. Of a pair the other one has to be heard first: with more nodes, who was never heard is
+    // in a minority.
     std::vector<base::NodeId> missing() const;
     // The life in which a member of the group announced itself; empty for nodes that are not in the group.
     std::optional<base::Uuid> current_life(base::NodeId node) const;
@@ -49,6 +50,8 @@ class Fencer {
     static constexpr auto longest_silence = base::Duration::seconds(3);
     // Later candidates claim when the earlier ones do not, each this much later.
     static constexpr auto turn = base::Duration::seconds(3);
+    // Whoever wanted somebody dead who is back in the group is given time to say that it no longer does.
+    static constexpr auto time_to_withdraw = base::Duration::seconds(3);
 
     struct Absence {
         base::Instant since;
@@ -79,6 +82,7 @@ class Fencer {
     void on(const AgentFinished& event, base::Instant now, Actions& actions);
     void on(const OperatorConfirmed& event, base::Instant now, Actions& actions);
     void on(const PowerOrdered& event, base::Instant now, Actions& actions);
+    void on(const AbsenceAsked& event, base::Instant now, Actions& actions);
     void on(const TimePassed& event, base::Instant now, Actions& actions);
 
     // Messages, in total order.
@@ -91,6 +95,7 @@ class Fencer {
     void delivered(base::NodeId sender, const Finished& finished, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const Facts& facts, base::Instant now, Actions& actions);
     void delivered(base::NodeId sender, const HistoryBatch& batch, base::Instant now, Actions& actions);
+    void delivered(base::NodeId sender, const Marker& marker, base::Instant now, Actions& actions);
 
     // Membership.
     void member_left(base::NodeId node, base::Instant now);
@@ -98,6 +103,7 @@ class Fencer {
     void rejoin(const base::GroupView& view, Actions& actions);
     void say_hello(Actions& actions);
     void adopt_executions(base::NodeId executor, const std::vector<ExecutedAttempt>& executing, base::Instant now);
+    void answer_absence(Actions& actions);
     void overlook_the_silent(base::Instant now, Actions& actions);
     void send_facts(Actions& actions) const;
     void correct_rumours(Actions& actions);
@@ -105,6 +111,7 @@ class Fencer {
 
     // Operations.
     void add_request(base::NodeId asker, const OpenRequest& request, base::Instant now);
+    void let_withdraw(base::NodeId victim, Operation& operation) const;
     void remove_request(base::NodeId asker, const base::NodeIncarnation& victim);
     void settle_nil_requests(base::NodeId victim, bool only_covered, Actions& actions);
     void drop_answered_requests();
@@ -159,6 +166,9 @@ class Fencer {
     bool overlooked_ = false;  // since then
     ShootingSlots slots_;
     std::set<base::NodeId> left_in_order_;
+    std::set<base::NodeId> heard_;                                       // have announced a life to this daemon
+    std::set<base::NodeId> off_;                                         // were seen off, and have not come since
+    std::map<QuestionId, bool> absence_asked_;                           // whether the marker is back
     std::map<base::NodeId, Absence> absent_;                             // nodes that were in the group and are not
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;

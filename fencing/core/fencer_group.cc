@@ -20,6 +20,7 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     for (const auto node : left) look_first(node, now, actions);
     members_ = std::move(present);
     std::erase_if(left_in_order_, [&](const auto node) { return members_.contains(node); });
+    std::erase_if(off_, [&](const auto node) { return members_.contains(node); });
     std::erase_if(absent_, [&](const auto& each) { return members_.contains(each.first); });
     // Whoever went without a word may have been the one to tell the facts: then everybody tells them.
     bool facts_are_missing = false;
@@ -29,6 +30,7 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     if (view.joined.empty()) return;
     silent_ = members_;
     joined_at_ = now;
+    for (auto& [victim, operation] : operations_) let_withdraw(victim, operation);
     overlooked_ = false;
     decline_what_has_not_begun(actions);
     rejoin(view, actions);
@@ -37,10 +39,25 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
 std::vector<base::NodeId> Fencer::missing() const {
     std::vector<base::NodeId> nodes;
     for (const auto& [node, plan] : settings_.nodes) {
-        const bool accounted_for = is_member(node) || left_in_order_.contains(node) || lives_.open_lives(node).empty();
-        if (node != settings_.self && !accounted_for) nodes.push_back(node);
+        if (node == settings_.self || is_member(node) || left_in_order_.contains(node)) continue;
+        const bool heard = settings_.nodes.size() > 2 || heard_.contains(node) || off_.contains(node);
+        if (!heard || !lives_.open_lives(node).empty()) nodes.push_back(node);
     }
     return nodes;
+}
+
+void Fencer::delivered(base::NodeId sender, const Marker& marker, base::Instant, Actions&) {
+    const auto asked = absence_asked_.find(marker.number);
+    if (sender == settings_.self && asked != absence_asked_.end()) asked->second = true;
+}
+
+// Judged when all members have spoken: what one of them has heard of somebody, all have heard then.
+void Fencer::answer_absence(Actions& actions) {
+    if (absence_asked_.empty() || !is_member(settings_.self) || !silent_.empty() || !missing().empty()) return;
+    std::erase_if(absence_asked_, [&](const auto& asked) {
+        if (asked.second) actions.push_back(AnswerAbsence{asked.first});
+        return asked.second;
+    });
 }
 
 void Fencer::member_left(base::NodeId node, base::Instant now) {
@@ -64,6 +81,9 @@ void Fencer::rejoin(const base::GroupView& view, Actions& actions) {
     // In this order: who has heard all Hellos has all facts.
     if (is_sender_of_facts(view)) send_facts(actions);
     say_hello(actions);
+    for (const auto& [question, marked] : absence_asked_) {
+        if (!marked) actions.push_back(Multicast{Marker{question}});
+    }
 }
 
 // The lowest of those that were here tells those that come; who comes tells what it knows itself.
@@ -139,6 +159,7 @@ void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant no
     }
     lives_.mention(speaker);
     announced_[sender] = hello.incarnation;
+    heard_.insert(sender);
     for (const auto& life : hello.superseded) bury({sender, life}, actions);
     for (auto& [victim, operation] : operations_) {
         std::erase_if(operation.requests, [&](const auto& each) {
@@ -244,6 +265,7 @@ void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instan
 
 void Fencer::delivered(base::NodeId sender, const Finished& finished, base::Instant now, Actions& actions) {
     const auto& entry = finished.entry;
+    if (entry.outcome != Outcome::failed && !is_member(entry.victim)) off_.insert(entry.victim);
     if (entry.outcome != Outcome::failed) settle_nil_requests(entry.victim, entry.outcome == Outcome::fenced, actions);
     apply_dead(entry, actions);
     record(entry, actions);

@@ -18,8 +18,13 @@ void Fencer::add_request(base::NodeId asker, const OpenRequest& request, base::I
         operation.ready_at = has_slots(victim.node) ? now : now + delay_of(victim.node);
         operation.asker = request.asker;
         operation.reason = request.reason;
+        let_withdraw(victim.node, operation);
     }
     operation.requests.try_emplace({asker, victim.incarnation}, Operation::Asked{request.reason, request.asker, false});
+}
+
+void Fencer::let_withdraw(base::NodeId victim, Operation& operation) const {
+    if (is_member(victim)) operation.ready_at = std::max(operation.ready_at, joined_at_ + time_to_withdraw);
 }
 
 void Fencer::remove_request(base::NodeId asker, const base::NodeIncarnation& victim) {

@@ -4,6 +4,7 @@
 #include <sys/reboot.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "base/io/clock.hh"
 #include "base/io/log.hh"
@@ -130,6 +131,12 @@ void Daemon::carry_out(const AnswerOperator& action) {
     if (question.empty()) return;
     if (!action.ok) return question.mapped().error(action.text);
     question.mapped().ok_raw("result", base::JsonWriter().value(action.text).text());
+}
+
+void Daemon::carry_out(const AnswerAbsence& action) {
+    const auto question = questions_.extract(action.question);
+    if (!question.empty())
+        question.mapped().line(boost::json::serialize(boost::json::object{{"event", "nobody missing"}}));
 }
 
 void Daemon::carry_out(const ReportOwnDeath&) {

@@ -47,6 +47,7 @@ class Daemon {
     void carry_out(const ReportFenced& action);
     void carry_out(const RecordHistory& action);
     void carry_out(const AnswerOperator& action);
+    void carry_out(const AnswerAbsence& action);
     void carry_out(const ReportOwnDeath& action);
     void carry_out(const Note& action);
 

@@ -29,6 +29,11 @@ void Daemon::on_request(const boost::json::object& request, const base::ControlC
     const auto command = base::text_member(request, "command").value_or("");
     if (command == "subscribe") return subscribe(request, caller, reply);
     if (command == "fence" || command == "withdraw") return ask_or_withdraw(request, caller, reply);
+    if (command == "nobody missing") {
+        const auto question = next_question_++;
+        questions_.emplace(question, reply);
+        return step(AbsenceAsked{question});
+    }
     if (command == "configured") return answer_configured(reply);
     if (command == "status") return answer_status(reply);
     if (command == "history") return answer_history(reply);

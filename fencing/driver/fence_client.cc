@@ -69,6 +69,7 @@ void FenceClient::connect() {
     stream_ = *std::move(stream);
     stream_->send({{"command", "subscribe"}, {"program", program_}});
     for (const auto& [victim, reason] : wanted_) send("fence", victim, reason);
+    for (std::size_t i = 0; i < want_nobody_missing_.size(); ++i) stream_->send({{"command", "nobody missing"}});
 }
 
 // The broken stream is kept until the next attempt: it may be the one that is calling.
@@ -92,6 +93,7 @@ void FenceClient::on_line(const boost::json::object& line) {
     if (event == "hello") return on_hello(line);
     if (event == "members") return on_members(line);
     if (event == "dead") return on_dead(line);
+    if (event == "nobody missing") return on_nobody_missing();
     if (const auto error = base::text_member(line, "error")) base::log_warning("cfs-fenced refuses: {}", *error);
 }
 
@@ -126,6 +128,19 @@ void FenceClient::on_dead(const boost::json::object& line) {
     if (!life->incarnation.is_nil() && !dead_.insert(*life).second) return;
     const auto callbacks = fenced_callbacks_;
     for (const auto& tell : callbacks) tell(*life);
+}
+
+// Answers come in the order of the questions.
+void FenceClient::on_nobody_missing() {
+    if (want_nobody_missing_.empty()) return;
+    const auto go_on = std::move(want_nobody_missing_.front());
+    want_nobody_missing_.erase(want_nobody_missing_.begin());
+    go_on();
+}
+
+void FenceClient::when_nobody_is_missing(std::function<void()> go_on) {
+    want_nobody_missing_.push_back(std::move(go_on));
+    if (stream_) stream_->send({{"command", "nobody missing"}});
 }
 
 void FenceClient::send(const char* command, const base::NodeIncarnation& victim, const std::string& reason) {

@@ -53,6 +53,7 @@ class FenceClient : public base::FenceGate {
     void withdraw_fence(const base::NodeIncarnation& victim) override;
     // Any number of callbacks; each is told everything.
     void on_fenced(FencedCallback callback) override;
+    void when_nobody_is_missing(std::function<void()> go_on) override;
 
     // Called at every change, and soon after the call with the present state.
     void on_state(StateCallback callback);
@@ -67,6 +68,7 @@ class FenceClient : public base::FenceGate {
     void on_hello(const boost::json::object& line);
     void on_members(const boost::json::object& line);
     void on_dead(const boost::json::object& line);
+    void on_nobody_missing();
     void send(const char* command, const base::NodeIncarnation& victim, const std::string& reason);
     void state_changed();
 
@@ -77,6 +79,7 @@ class FenceClient : public base::FenceGate {
     std::set<base::NodeIncarnation> dead_;
     std::map<base::NodeIncarnation, std::string> wanted_;  // not answered yet; the reason
     std::vector<FencedCallback> fenced_callbacks_;
+    std::vector<std::function<void()>> want_nobody_missing_;  // one question each is under way while connected
     std::vector<StateCallback> state_callbacks_;
     std::unique_ptr<base::ControlStream> stream_;
     base::EventLoop::Handle retry_;

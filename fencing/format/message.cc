@@ -19,7 +19,8 @@ enum class Type : std::uint16_t {
     facts,
     history_batch,
     decline,
-    overlook
+    overlook,
+    marker
 };
 
 class Encoder {
@@ -89,6 +90,10 @@ class Encoder {
     void operator()(const Overlook& overlook) {
         head(Type::overlook);
         put(overlook.silent);
+    }
+    void operator()(const Marker& marker) {
+        head(Type::marker);
+        out.integer(marker.number);
     }
     void operator()(const Finished& finished) {
         head(Type::finished);
@@ -189,6 +194,7 @@ class Decoder {
         get(decline.attempt);
     }
     void get(Overlook& overlook) { get(overlook.silent); }
+    void get(Marker& marker) { marker.number = in_.integer<std::uint64_t>(); }
     void get(Finished& finished) { get(finished.entry); }
     void get(Facts& facts) {
         get_lives(facts.dead);
@@ -251,6 +257,8 @@ base::Result<Message> decode(base::ByteView bytes) {
             return body<Decline>(in);
         case Type::overlook:
             return body<Overlook>(in);
+        case Type::marker:
+            return body<Marker>(in);
     }
     return base::failure(Errc::bad_message, "unknown type " + std::to_string(type));
 }

@@ -77,6 +77,12 @@ struct Overlook {
     bool operator==(const Overlook&) const = default;
 };
 
+// For the sender itself: it has then seen every change of the group that came before it.
+struct Marker {
+    std::uint64_t number = 0;
+    bool operator==(const Marker&) const = default;
+};
+
 // State transfer: facts never become false, so any number of these may be merged in any order.
 struct Facts {
     std::vector<base::NodeIncarnation> dead;
@@ -89,7 +95,7 @@ struct HistoryBatch {
     bool operator==(const HistoryBatch&) const = default;
 };
 
-using Message = std::variant<Hello, Request, Withdraw, Claim, Finished, Facts, HistoryBatch, Decline, Overlook>;
+using Message = std::variant<Hello, Request, Withdraw, Claim, Finished, Facts, HistoryBatch, Decline, Overlook, Marker>;
 
 // Texts are cut to max_text_bytes; fails when the whole is longer than max_message_bytes.
 base::Result<base::Bytes> encode(const Message& message);

@@ -70,6 +70,12 @@ void Group::node_died(base::NodeId node) {
     topology_changed(Duration::milliseconds(900), Duration::milliseconds(2500));
 }
 
+bool Group::in_one_ring(base::GroupMember who, base::NodeId node) const {
+    const auto ring = ring_of_.find(who);
+    return ring != ring_of_.end() && std::any_of(ring->second->members.begin(), ring->second->members.end(),
+                                                 [&](const auto& member) { return member.node == node; });
+}
+
 void Group::multicast(base::GroupMember who, base::Bytes message) {
     outbox_[who].push_back(std::move(message));
     scheduler_.after(random_.between(Duration::microseconds(50), Duration::milliseconds(3)),

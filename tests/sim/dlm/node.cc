@@ -139,6 +139,8 @@ void Node::perform(dlm::Action& action) {
     } else if (const auto* withdraw = std::get_if<dlm::WithdrawFence>(&action)) {
         around_.truth.returned(session_, withdraw->life);
         around_.withdraw_fence(id_, withdraw->life);
+    } else if (const auto* await = std::get_if<dlm::AwaitNobodyMissing>(&action)) {
+        await_nobody_missing(await->question);
     } else if (const auto* open = std::get_if<dlm::OpenLink>(&action)) {
         peers_->open(open->peer.session);
     } else if (const auto* close = std::get_if<dlm::CloseLink>(&action)) {
@@ -148,6 +150,15 @@ void Node::perform(dlm::Action& action) {
     } else if (const auto* note = std::get_if<dlm::Note>(&action)) {
         trace(note->line);
     }
+}
+
+// The answer takes a while, and may be old when it arrives.
+void Node::await_nobody_missing(std::uint64_t question) {
+    after(random_.between(Duration::milliseconds(1), Duration::milliseconds(50)), [this, question] {
+        if (around_.somebody_is_missing(self_.process)) return await_nobody_missing(question);
+        after(random_.between(Duration{}, Duration::milliseconds(200)),
+              [this, question] { step(dlm::NobodyMissing{question}); });
+    });
 }
 
 // ---- the client ----------------------------------------------------------------------------------------------------

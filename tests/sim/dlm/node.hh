@@ -25,6 +25,8 @@ struct Surroundings {
     Truth& truth;
     std::function<void(base::NodeId asker, base::NodeIncarnation)> request_fence;
     std::function<void(base::NodeId asker, base::NodeIncarnation)> withdraw_fence;
+    // Whether a node may be at work that the asker does not see.
+    std::function<bool(base::GroupMember asker)> somebody_is_missing;
     std::function<void()> somebody_left;
     std::function<void(const std::string&)> trace;
     // Journals repaired: the life whose slot it was.
@@ -43,11 +45,14 @@ class Node {
     bool informed() const { return lockspace_ && lockspace_->agreed_generation() != 0; }
     bool powered() const { return powered_; }
     const base::NodeIncarnation& life() const { return life_; }
+    base::NodeId id() const { return id_; }
     void life_fenced(const base::NodeIncarnation& dead);
     void quorum(bool quorate);
     void leave();
     // No new locks; what is held is given back.
     void calm_down() { calm_ = true; }
+    // It has ended in good order, or never begun, since it was switched on.
+    bool left_in_order() const { return powered_ && !lockspace_; }
     bool idle() const;
     std::string describe() const;
 
@@ -65,6 +70,7 @@ class Node {
     };
 
     void step(const dlm::Event& event);
+    void await_nobody_missing(std::uint64_t question);
     void perform(dlm::Action& action);
     void on(dlm::Completed& completed);
     void on(dlm::BlockingNotice& notice);

@@ -19,6 +19,7 @@ World::World(std::uint64_t seed, bool trace)
               truth_,
               [this](auto asker, auto victim) { request_fence(asker, victim); },
               [this](auto asker, auto victim) { fence_askers_[victim].erase(asker); },
+              [this](auto asker) { return somebody_is_missing(asker); },
               [this] { note_who_knows(); },
               [this](const std::string& line) { this->trace(line); },
               repaired_} {
@@ -81,6 +82,14 @@ void World::power_on(base::NodeId id) {
     group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
     update_quorum();
     if (calm_) node(id).calm_down();
+}
+
+bool World::somebody_is_missing(base::GroupMember asker) {
+    for (const auto& each : nodes_) {
+        const bool gone = each->left_in_order() || fenced_.contains(each->life()) || each->life().incarnation.is_nil();
+        if (each->id() != asker.node && !gone && !group_.in_one_ring(asker, each->id())) return true;
+    }
+    return false;
 }
 
 // Slow, and the lower node's executioner waits a little longer, so that of two one survives.

@@ -30,6 +30,7 @@ class World {
     void update_quorum();
     bool quorate(base::NodeId id) const;
     void request_fence(base::NodeId asker, base::NodeIncarnation victim);
+    bool somebody_is_missing(base::GroupMember asker);
     void execute_fence(const base::NodeIncarnation& victim);
     void execute_fence_of(const base::NodeIncarnation& victim);
     void calm_down();

@@ -17,7 +17,7 @@ void Environment::start() {
 
 void Environment::trouble() {
     if (calm_) return;
-    switch (random_.below(12)) {
+    switch (random_.below(13)) {
         case 0:
         case 1:
             cut_power();
@@ -41,6 +41,9 @@ void Environment::trouble() {
         case 10:
             operator_acts();
             break;
+        case 11:
+            world_.machine(any()).ask_for_absence();
+            break;
         default:
             break;
     }
@@ -58,6 +61,7 @@ void Environment::connect(std::vector<int> islands) {
     std::string text = "network";
     for (const int island : islands_) text += " " + std::to_string(island);
     world_.note({}, text);
+    world_.network_changed();
     world_.corosync().connect(islands_);
 }
 

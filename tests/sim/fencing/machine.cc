@@ -24,6 +24,7 @@ base::WallTime Machine::wall() const {
 void Machine::power_on() {
     if (on_) return;
     on_ = true;
+    last_on_ = world_.scheduler().now();
     ++boots_;
     life_.incarnation = random_.uuid();
     world_.note(node(), "power on, lives as " + life_.incarnation.text());
@@ -47,6 +48,7 @@ void Machine::power_off() {
 
 void Machine::start_daemon() {
     ++process_;
+    absence_asked_.clear();
     daemon_ = std::make_unique<fencing::Fencer>(world_.settings_of(node()), life_.incarnation, disk_);
     world_.note(node(), "daemon starts");
     world_.corosync().join(index_, process_);
@@ -147,6 +149,18 @@ void Machine::carry_out(const fencing::ReportFenced& action) {
 void Machine::carry_out(const fencing::RecordHistory& action) { disk_.push_back(action.entry); }
 
 void Machine::carry_out(const fencing::ReportOwnDeath&) { world_.fail("a living machine is held for dead", node()); }
+
+void Machine::ask_for_absence() {
+    if (!daemon_) return;
+    const auto question = next_question_++;
+    absence_asked_[question] = world_.scheduler().now();
+    step(fencing::AbsenceAsked{question});
+}
+
+void Machine::carry_out(const fencing::AnswerAbsence& action) {
+    world_.check_nobody_missing(node(), absence_asked_.at(action.question));
+    absence_asked_.erase(action.question);
+}
 
 void Machine::carry_out(const fencing::Note& action) { world_.note(node(), action.line); }
 

@@ -25,6 +25,7 @@ class Machine : public Corosync::Listener {
     const base::NodeIncarnation& life() const { return life_; }
     std::uint32_t boots() const { return boots_; }
     base::Instant last_off() const { return last_off_; }
+    base::Instant last_on() const { return last_on_; }
 
     void start_daemon();
     void crash_daemon();
@@ -34,6 +35,7 @@ class Machine : public Corosync::Listener {
     void withdraw(const std::string& client, const base::NodeIncarnation& victim);
     using Wishes = std::map<base::NodeIncarnation, std::map<std::string, base::Instant>>;
     const Wishes& wishes() const { return wishes_; }
+    void ask_for_absence();
     void confirm(base::NodeId victim);
     void order_off(base::NodeId victim);
 
@@ -51,6 +53,7 @@ class Machine : public Corosync::Listener {
     void carry_out(const fencing::ReportFenced& action);
     void carry_out(const fencing::RecordHistory& action);
     void carry_out(const fencing::AnswerOperator&) {}
+    void carry_out(const fencing::AnswerAbsence& action);
     void carry_out(const fencing::ReportOwnDeath& action);
     void carry_out(const fencing::Note& action);
     base::WallTime wall() const;
@@ -63,12 +66,15 @@ class Machine : public Corosync::Listener {
     std::uint32_t boots_ = 0;
     base::NodeIncarnation life_;
     base::Instant last_off_;
+    base::Instant last_on_;
     std::vector<fencing::HistoryEntry> disk_;
     std::unique_ptr<fencing::Fencer> daemon_;
     std::uint32_t process_ = 0;  // counts the daemons of all lives
     std::uint64_t timer_ = 0;    // the newest timer; older ones are dead
     bool stepping_ = false;
     Wishes wishes_;
+    std::map<fencing::QuestionId, base::Instant> absence_asked_;  // of this daemon
+    fencing::QuestionId next_question_ = 10;
 };
 
 }  // namespace sim_fencing

@@ -67,6 +67,17 @@ void World::check_dead(const base::NodeIncarnation& life, base::Instant asked) {
     if (target.is_on() && target.life() == life) fail("is reported dead and lives", life.node);
 }
 
+void World::check_nobody_missing(base::NodeId asker, base::Instant asked) {
+    told_.insert(machine(asker).life());
+    if (network_changed_ >= asked || machines_.size() > 2) return;
+    for (const auto& each : machines_) {
+        const bool met = machine(asker).daemon()->lives().is_known(each->life());
+        const bool at_work = each->is_on() && each->last_on() < asked && (met || told_.contains(each->life()));
+        const bool seen = corosync_->reach(static_cast<int>(asker.value) - 1, static_cast<int>(each->node().value) - 1);
+        if (at_work && !seen) fail("was told that nobody is missing", asker);
+    }
+}
+
 void World::check_all_answered() {
     for (const auto& machine : machines_) {
         if (!machine->is_on() || machine->daemon() == nullptr) fail("does not run at the end", machine->node());

@@ -32,6 +32,10 @@ class World {
     void check_was_asked(base::NodeId victim);
     void check_dead(const base::NodeIncarnation& life, base::Instant asked);
     bool was_shot(int index, std::uint32_t boot) const { return shot_.contains({index, boot}); }
+    // Nobody has been at work out of the asker's reach ever since it asked: at work are those whom the asker has met,
+    // and those who were told so themselves.
+    void check_nobody_missing(base::NodeId asker, base::Instant asked);
+    void network_changed() { network_changed_ = scheduler_.now(); }
     void check_all_answered();
     void check_all_agree();
 
@@ -58,6 +62,8 @@ class World {
     std::vector<std::string> device_names_;
     std::map<base::NodeId, base::Instant> asked_;
     std::set<std::pair<int, std::uint32_t>> shot_;  // lives ended by a fence device
+    base::Instant network_changed_;
+    std::set<base::NodeIncarnation> told_;  // that nobody is missing
     std::deque<std::string> story_;
     Counts counts_;
 };

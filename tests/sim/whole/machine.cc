@@ -34,10 +34,11 @@ void Machine::boot() {
     settings.resync_chunk_length = 65536;
     settings.seed = world_.random().next();
     resource_ = std::make_unique<blockrep::Resource>(settings);
-    world_.say("node " + settings.name + " boots");
+    world_.say("node " + settings.name + " boots as " + life_.incarnation.text());
+    start_fencer();
     step(blockrep::DiskOpened{disk_.size(), disk_.metadata(), 1});
     step(blockrep::CommandGiven{2, blockrep::CommandKind::connect});
-    for (const auto& dead : world_.known_dead()) fenced(dead);
+    for (const auto& dead : fencer_->lives().dead()) fenced(dead);
     later(base::Duration::milliseconds(100), [this] { command(blockrep::CommandKind::promote); });
 }
 
@@ -50,6 +51,9 @@ void Machine::lose_power() {
     quorate_ = false;
     lockspace_.reset();
     resource_.reset();
+    fencer_.reset();
+    wishes_.clear();
+    fencer_armed_.reset();
     device_requests_.clear();
     held_.clear();
     names_.clear();
@@ -59,15 +63,10 @@ void Machine::lose_power() {
     lockspace_armed_.reset();
     mount_armed_.reset();
     world_.group().node_died(life_.node);
+    world_.fence_group().node_died(life_.node);
     connection_ = 0;
     wants_link_ = false;
     disk_.lose_power(world_.random());
-}
-
-void Machine::fenced(const base::NodeIncarnation& dead) {
-    if (!powered()) return;
-    step(blockrep::PeerFenced{dead});
-    if (lockspace_) step(dlm::Event(dlm::LifeFenced{dead}));
 }
 
 // ---- the mount
@@ -165,6 +164,7 @@ std::string Machine::describe() const {
     if (!powered()) return "off";
     base::JsonWriter json;
     json.begin_array();
+    fencer_->describe(world_.scheduler().now(), json);
     resource_->describe(json, world_.scheduler().now());
     if (lockspace_) lockspace_->describe(json, world_.scheduler().now(), false);
     if (mount_) mount_->describe(json, world_.scheduler().now());

@@ -10,6 +10,7 @@
 #include "blockrep/core/resource.hh"
 #include "clusterfs/core/mount.hh"
 #include "dlm/core/lockspace.hh"
+#include "fencing/core/fencer.hh"
 #include "tests/sim/common/scheduler.hh"
 #include "tests/sim/dlm/group.hh"
 #include "tests/sim/dlm/peers.hh"
@@ -30,7 +31,10 @@ class Machine {
     const base::NodeIncarnation& life() const { return life_; }
     ReplicaDisk& disk() { return disk_; }
     const blockrep::Resource& resource() const { return *resource_; }
-    void fenced(const base::NodeIncarnation& dead);
+    const fencing::Fencer& fencer() const { return *fencer_; }
+    // Somebody on this machine waits for the end of another.
+    bool wants_somebody_fenced() const { return !wishes_.empty(); }
+    std::uint64_t boots() const { return run_; }
     // Once in a life: it has seen the other node (two_node, wait_for_all).
     void become_quorate();
     bool quorate() const { return quorate_; }
@@ -71,6 +75,17 @@ class Machine {
     void read_blocks(const clusterfs::ReadBlocks& action);
     void write_blocks(const clusterfs::WriteBlocks& action);
 
+    // machine_fencer.cc: the fencing daemon
+    void start_fencer();
+    void step(const fencing::Event& event);
+    void perform(const fencing::Action& action);
+    void run_agent(const fencing::RunAgent& action);
+    void ask_for_fence(const std::string& program, const base::NodeIncarnation& victim);
+    void withdraw_fence(const std::string& program, const base::NodeIncarnation& victim);
+    void fenced(const base::NodeIncarnation& dead);
+    void await_nobody_missing(std::uint64_t question);
+    void arm_fencer();
+
     // machine_locks.cc: the lockspace
     void start_lockspace();
     void step(const dlm::Event& event);
@@ -93,6 +108,11 @@ class Machine {
     base::NodeIncarnation life_;
     std::uint64_t run_ = 0;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+    std::unique_ptr<fencing::Fencer> fencer_;
+    std::vector<fencing::HistoryEntry> fence_history_;  // on the disk
+    std::set<std::pair<base::NodeIncarnation, std::string>> wishes_;
+    std::optional<base::Instant> fencer_armed_;
 
     std::unique_ptr<blockrep::Resource> resource_;
     std::uint64_t connection_ = 0;

@@ -46,9 +46,9 @@ void Machine::perform(Action& action) {
         wants_link_ = false;
         world_.break_connection(std::exchange(connection_, 0));
     } else if (auto* fence = std::get_if<RequestFence>(&action)) {
-        world_.request_fence(index_, fence->victim, "blockrep");
+        ask_for_fence("blockrep", fence->victim);
     } else if (auto* withdraw = std::get_if<WithdrawFence>(&action)) {
-        world_.withdraw_fence(index_, withdraw->victim, "blockrep");
+        withdraw_fence("blockrep", withdraw->victim);
     } else if (auto* read = std::get_if<CompleteRead>(&action)) {
         complete(read->client, std::move(read->data));
     } else if (auto* done = std::get_if<CompleteRequest>(&action)) {
@@ -89,8 +89,8 @@ void Machine::promoted(const base::Result<void>& outcome) {
         return later(base::Duration::milliseconds(200), [this] { command(CommandKind::promote); });
     }
     if (lockspace_) return;
-    // As mount.cfs asks cfs-fenced before it starts: not beside one that may be at work out of reach.
-    if (!world_.nobody_is_missing(index_)) {
+    // As mount.cfs asks before it starts: not without quorum, not beside one that may be at work out of reach.
+    if (!quorate_ || !fencer_->is_in_group() || !fencer_->missing().empty()) {
         return later(base::Duration::milliseconds(200), [this] { command(CommandKind::promote); });
     }
     if (outcome) {

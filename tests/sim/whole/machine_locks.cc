@@ -29,7 +29,7 @@ void Machine::start_lockspace() {
                                               [this](const base::Uuid& from, const dlm::PeerMessage& message) {
                                                   step(dlm::Event(dlm::PeerMessageArrived{from, message}));
                                               });
-    for (const auto& dead : world_.known_dead()) step(dlm::Event(dlm::LifeFenced{dead}));
+    for (const auto& dead : fencer_->lives().dead()) step(dlm::Event(dlm::LifeFenced{dead}));
     step(dlm::Event(dlm::QuorumChanged{quorate_}));
     world_.group().join(
         self_.process,
@@ -41,6 +41,7 @@ void Machine::start_lockspace() {
 
 void Machine::become_quorate() {
     quorate_ = true;
+    step(fencing::Event(fencing::QuorumChanged{true}));
     step(dlm::Event(dlm::QuorumChanged{true}));
 }
 
@@ -88,9 +89,11 @@ void Machine::perform(dlm::Action& action) {
     } else if (auto* multicast = std::get_if<dlm::Multicast>(&action)) {
         world_.group().multicast(self_.process, dlm::encode(multicast->message));
     } else if (auto* fence = std::get_if<dlm::RequestFence>(&action)) {
-        world_.request_fence(index_, fence->life, "dlm");
+        ask_for_fence("dlm", fence->life);
     } else if (auto* withdraw = std::get_if<dlm::WithdrawFence>(&action)) {
-        world_.withdraw_fence(index_, withdraw->life, "dlm");
+        withdraw_fence("dlm", withdraw->life);
+    } else if (auto* await = std::get_if<dlm::AwaitNobodyMissing>(&action)) {
+        await_nobody_missing(await->question);
     } else if (auto* open = std::get_if<dlm::OpenLink>(&action)) {
         peers_->open(open->peer.session);
     } else if (auto* close = std::get_if<dlm::CloseLink>(&action)) {

@@ -18,11 +18,13 @@ World::World(std::uint64_t seed, bool trace)
     : random_(seed),
       trace_(trace),
       group_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
+      fence_group_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
       network_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }) {
     options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
     options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));
     for (std::uint32_t i = 0; i < 2; ++i) machines_[i] = std::make_unique<Machine>(*this, i, filesystem_blocks);
     prepare();
+    prepare_fencing();
 }
 
 void World::say(const std::string& what) {
@@ -64,12 +66,6 @@ void World::run() {
 
 // ---- clients
 // ---------------------------------------------------------------------------------------------------------
-// Of the other machine, as the fencing daemons know it: in the group, or known to be dead.
-bool World::nobody_is_missing(std::uint32_t index) const {
-    const auto& peer = *machines_[1 - index];
-    return (peer.powered() && cluster_works_) || dead_.contains(peer.life());
-}
-
 // Who is dead by now will have been recovered when it is mounted; who dies later, when its locks are released.
 void World::mount_starts(std::uint32_t index) { members_[index].dead_before = unrecovered_; }
 
@@ -127,14 +123,18 @@ void World::one_commit(std::uint32_t index, std::uint64_t life) {
 // ----------------------------------------------------------------------------------------------------------
 void World::fault() {
     const auto which = static_cast<std::uint32_t>(random_.below(2));
-    switch (random_.below(6)) {
+    switch (random_.below(10)) {
         case 0:
-            return cut_replication();
+            return cut_replication(some_time());
         case 1:
-            return cut_cluster();
+            return cut_cluster(some_time());
         case 2:
             return network_.reset_some(50);
         case 3:
+            return break_fence_device();
+        case 4:
+            return cut_everything();
+        case 5:
             say("both lose power");
             power_off(0);
             return power_off(1);
@@ -152,19 +152,15 @@ void World::power_off(std::uint32_t index) {
     member.busy = 0;
     unrecovered_.insert(index);
     break_connection(connection);
-    group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
+    rings_change(Duration::milliseconds(300), Duration::seconds(1));
     power_on_later(index);
 }
 
 void World::power_on_later(std::uint32_t index) {
     scheduler_.after(random_.between(Duration::milliseconds(500), Duration::seconds(8)), [this, index] {
         if (machine(index).powered()) return;
-        // Who starts cut off waits for the others (wait_for_all).
-        if (!cluster_works_) return power_on_later(index);
-        // A new life proves the old one dead.
-        announce_dead(machine(index).life());
         machine(index).boot();
-        group_.topology_changed(Duration::milliseconds(300), Duration::seconds(1));
+        rings_change(Duration::milliseconds(300), Duration::seconds(1));
     });
 }
 
@@ -180,21 +176,35 @@ void World::watch_quorum() {
     scheduler_.after(Duration::milliseconds(100), [this] { watch_quorum(); });
 }
 
-void World::announce_dead(const base::NodeIncarnation& dead) {
-    if (dead.incarnation.is_nil() || !dead_.insert(dead).second) return;
-    for (auto& each : machines_) {
-        auto* target = each.get();
-        scheduler_.after(random_.between(Duration::milliseconds(1), Duration::milliseconds(50)),
-                         [target, dead] { target->fenced(dead); });
-    }
+// Both groups live in one ring.
+void World::rings_change(base::Duration least, base::Duration most) {
+    group_.topology_changed(least, most);
+    fence_group_.topology_changed(least, most);
 }
 
-void World::cut_replication() {
+Duration World::some_time() {
+    return random_.one_in(2) ? random_.between(Duration::milliseconds(1), Duration::milliseconds(800))
+                             : random_.between(Duration::seconds(1), Duration::seconds(12));
+}
+
+// Nobody can be proven dead while the BMCs fail: everybody waits, and goes on when all is healed.
+void World::cut_everything() {
+    const auto lasts = some_time();
+    if (random_.one_in(2)) {
+        for (auto& [name, device] : fence_devices_) device->set_mode(sim_fencing::DeviceMode::fail);
+    }
+    cut_replication(lasts);
+    cut_cluster(lasts + random_.between(Duration{}, Duration::milliseconds(300)));
+    scheduler_.after(lasts, [this] {
+        for (auto& [name, device] : fence_devices_) device->set_mode(sim_fencing::DeviceMode::good);
+    });
+}
+
+void World::cut_replication(Duration lasts) {
+    if (!link_works_) return;
     say("replication link cut");
     link_works_ = false;
     break_connection(machine(0).connection() != 0 ? machine(0).connection() : machine(1).connection());
-    const auto lasts = random_.one_in(2) ? random_.between(Duration::milliseconds(1), Duration::milliseconds(800))
-                                         : random_.between(Duration::seconds(1), Duration::seconds(6));
     scheduler_.after(lasts, [this] {
         say("replication link heals");
         link_works_ = true;
@@ -202,16 +212,16 @@ void World::cut_replication() {
     });
 }
 
-void World::cut_cluster() {
+void World::cut_cluster(Duration lasts) {
     if (!cluster_works_) return;
     say("cluster network cut");
     cluster_works_ = false;
     network_.reset_some(100);
-    group_.topology_changed(Duration::milliseconds(500), Duration::milliseconds(1500));
-    scheduler_.after(random_.between(Duration::milliseconds(50), Duration::seconds(5)), [this] {
+    rings_change(Duration::milliseconds(500), Duration::milliseconds(1500));
+    scheduler_.after(lasts, [this] {
         say("cluster network heals");
         cluster_works_ = true;
-        group_.topology_changed(Duration::milliseconds(100), Duration::milliseconds(800));
+        rings_change(Duration::milliseconds(100), Duration::milliseconds(800));
     });
 }
 
@@ -239,33 +249,36 @@ void World::break_connection(std::uint64_t connection) {
 
 // ---- fencing
 // ---------------------------------------------------------------------------------------------------------
-void World::request_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who) {
-    say(std::string("node ") + (asker == 0 ? "a" : "b") + ": " + who + " asks for the fence of node " +
-        std::to_string(victim.node.value));
-    askers_[victim].insert({asker, who});
-    if (dead_.contains(victim)) {
-        scheduler_.after(Duration::milliseconds(1), [this, asker, victim] { machine(asker).fenced(victim); });
-        return;
+void World::prepare_fencing() {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        const std::string name(1, static_cast<char>('a' + i));
+        fencing_settings_.nodes[base::NodeId{i + 1}] = {
+            name, i == 0 ? Duration::seconds(4) : Duration{}, {{"bmc-" + name}}};
+        sim_fencing::Device::Power power{[this, i] { return machine(i).powered(); },
+                                         [this, i](bool on) {
+                                             say(std::string("the BMC acts on ") + (i == 0 ? "a" : "b"));
+                                             if (!on) power_off(i);
+                                         }};
+        fence_devices_["bmc-" + name] =
+            std::make_unique<sim_fencing::Device>(scheduler_, random_.fork(), std::move(power));
     }
-    const auto handicap = victim.node.value == 1 ? Duration::seconds(2) : Duration{};
-    const auto takes = random_.between(Duration::milliseconds(100), Duration::milliseconds(1500));
-    scheduler_.after(takes + handicap, [this, asker, victim, asked_by = machine(asker).life()] {
-        if (askers_[victim].empty() || dead_.contains(victim)) return;
-        if (!machine(asker).powered() || machine(asker).life() != asked_by) return;
-        askers_.erase(victim);
-        const auto index = victim.node.value - 1;
-        if (machine(index).powered() && (victim.incarnation.is_nil() || machine(index).life() == victim)) {
-            say("fencing node " + std::to_string(victim.node.value));
-            announce_dead(machine(index).life());
-            power_off(index);
-        }
-        announce_dead(victim);
-        if (victim.incarnation.is_nil()) machine(asker).fenced(victim);
-    });
+    fencing_settings_.verify_limit = Duration::seconds(5);
 }
 
-void World::withdraw_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who) {
-    askers_[victim].erase({asker, who});
+void World::check_dead(const base::NodeIncarnation& life) const {
+    const auto& target = *machines_[life.node.value - 1];
+    if (!life.incarnation.is_nil() && target.powered() && target.life() == life) {
+        throw sim::Violation("node " + std::to_string(life.node.value) + " is called dead and lives");
+    }
+}
+
+void World::break_fence_device() {
+    const std::string name = random_.one_in(2) ? "bmc-a" : "bmc-b";
+    const auto mode = static_cast<sim_fencing::DeviceMode>(random_.below(sim_fencing::device_modes));
+    say(name + " is in mode " + std::to_string(static_cast<int>(mode)));
+    fence_device(name).set_mode(mode);
+    scheduler_.after(random_.between(Duration::milliseconds(200), Duration::seconds(20)),
+                     [this, name] { fence_device(name).set_mode(sim_fencing::DeviceMode::good); });
 }
 
 // ---- the end
@@ -282,12 +295,22 @@ void World::wait_for(const char* what, const std::function<bool()>& condition) {
 
 void World::unmounted(std::uint32_t index) { gone_.insert(index); }
 
+// What was cut heals, and who was asked to be shot is: then nothing happens any more.
+void World::settle() {
+    std::uint64_t boots = 0;
+    do {
+        boots = machine(0).boots() + machine(1).boots();
+        scheduler_.run_until(scheduler_.now() + Duration::seconds(12));
+        wait_for("both nodes mounted, all recovered, nobody to be fenced", [this] {
+            if (!machine(0).mounted() || !machine(1).mounted() || !unrecovered_.empty()) return false;
+            return !machine(0).wants_somebody_fenced() && !machine(1).wants_somebody_fenced();
+        });
+    } while (boots != machine(0).boots() + machine(1).boots());
+}
+
 void World::finish() {
-    faults_ = false;
-    // What was cut heals, and who was asked to be shot is: then nothing happens any more.
-    scheduler_.run_until(scheduler_.now() + Duration::seconds(12));
-    wait_for("both nodes mounted, all recovered",
-             [this] { return machine(0).mounted() && machine(1).mounted() && unrecovered_.empty(); });
+    for (auto& [name, device] : fence_devices_) device->set_mode(sim_fencing::DeviceMode::good);
+    settle();
     working_ = false;
     wait_for("every operation ended", [this] { return members_[0].busy + members_[1].busy == 0; });
     for (auto& each : machines_) each->unmount();

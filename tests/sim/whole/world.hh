@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/sim/clusterfs/workload.hh"
+#include "tests/sim/fencing/device.hh"
 #include "tests/sim/whole/machine.hh"
 
 namespace sim_whole {
@@ -22,7 +23,9 @@ class World {
     sim_dlm::Network& network() { return network_; }
     Machine& other(std::uint32_t index) { return *machines_[1 - index]; }
     const clusterfs::MountOptions& mount_options() const { return options_; }
-    const std::set<base::NodeIncarnation>& known_dead() const { return dead_; }
+    sim_dlm::Group& fence_group() { return fence_group_; }
+    const fencing::Settings& fencing_settings() const { return fencing_settings_; }
+    sim_fencing::Device& fence_device(const std::string& name) { return *fence_devices_.at(name); }
     void say(const std::string& what);
 
     void mount_starts(std::uint32_t index);
@@ -31,11 +34,10 @@ class World {
     // `by`: whose disk tells what is there.
     void recovered(std::uint32_t index, std::uint32_t by);
 
-    bool nobody_is_missing(std::uint32_t index) const;
+    // Nobody is called dead who lives.
+    void check_dead(const base::NodeIncarnation& life) const;
     void try_connect();
     void break_connection(std::uint64_t connection);
-    void request_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who);
-    void withdraw_fence(std::uint32_t asker, const base::NodeIncarnation& victim, const std::string& who);
 
   private:
     struct Member {
@@ -52,11 +54,16 @@ class World {
     void fault();
     void power_off(std::uint32_t index);
     void power_on_later(std::uint32_t index);
-    void announce_dead(const base::NodeIncarnation& dead);
-    void cut_cluster();
+    void prepare_fencing();
+    void break_fence_device();
+    void cut_cluster(base::Duration lasts);
+    void cut_everything();
+    base::Duration some_time();
+    void rings_change(base::Duration least, base::Duration most);
     void watch_quorum();
-    void cut_replication();
+    void cut_replication(base::Duration lasts);
     void finish();
+    void settle();
     void wait_for(const char* what, const std::function<bool()>& condition);
     Machine& machine(std::uint32_t index) { return *machines_[index]; }
 
@@ -64,20 +71,20 @@ class World {
     bool trace_;
     sim::Scheduler scheduler_;
     sim_dlm::Group group_;
+    sim_dlm::Group fence_group_;
     sim_dlm::Network network_;
     clusterfs::MountOptions options_;
+    fencing::Settings fencing_settings_;
+    std::map<std::string, std::unique_ptr<sim_fencing::Device>> fence_devices_;
     std::unique_ptr<sim::Workload> workload_;
     std::array<std::unique_ptr<Machine>, 2> machines_;
     std::array<Member, 2> members_;
     std::set<std::uint32_t> unrecovered_;
-    std::set<base::NodeIncarnation> dead_;
-    std::map<base::NodeIncarnation, std::set<std::pair<std::uint32_t, std::string>>> askers_;
     std::uint64_t next_connection_ = 1;
     bool link_works_ = true;
     bool cluster_works_ = true;
     base::Instant together_since_;
     bool working_ = true;
-    bool faults_ = true;
     std::set<std::uint32_t> gone_;  // unmounted at the end
 };
 

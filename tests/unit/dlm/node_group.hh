@@ -20,6 +20,7 @@ class NodeGroup {
         std::vector<BlockingNotice> blocking;
         std::vector<NodeNotice> notices;
         std::vector<base::NodeIncarnation> fences;
+        std::uint64_t question = 0;
         bool left = false;
         bool lost = false;
     };
@@ -40,6 +41,13 @@ class NodeGroup {
     void remove(std::uint32_t id, base::LeaveReason reason) {
         std::erase(group_, nodes_.at(id).self.process);
         announce({}, {{nodes_.at(id).self.process, reason}});
+        settle();
+    }
+    // False: whoever begins the lockspace waits, until here() is called.
+    bool nobody_missing = true;
+    void here(std::uint32_t id) {
+        nobody_missing = true;
+        step(id, NobodyMissing{nodes_.at(id).question});
         settle();
     }
     void fence(std::uint32_t id) {
@@ -97,6 +105,9 @@ class NodeGroup {
             node.notices.push_back(*notice);
         } else if (auto* fence = std::get_if<RequestFence>(&action)) {
             node.fences.push_back(fence->life);
+        } else if (auto* await = std::get_if<AwaitNobodyMissing>(&action)) {
+            node.question = await->question;
+            if (nobody_missing) mail_.push_back({id, NobodyMissing{await->question}});
         } else if (auto* multicast = std::get_if<Multicast>(&action)) {
             const GroupMessageDelivered event{node.self.process, multicast->message};
             for (const auto& member : group_) mail_.push_back({member.node.value, event});

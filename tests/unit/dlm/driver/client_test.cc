@@ -19,6 +19,9 @@ class FakeGate : public base::FenceGate {
     void request_fence(const base::NodeIncarnation& victim, const std::string&) override { asked = victim; }
     void withdraw_fence(const base::NodeIncarnation&) override {}
     void on_fenced(FencedCallback callback) override { fenced = std::move(callback); }
+    // Called by the client's loop; answered from there, but never from inside the call.
+    void when_nobody_is_missing(std::function<void()> go_on) override { loop->post(std::move(go_on)); }
+    base::EventLoop* loop = nullptr;
     FencedCallback fenced;
     std::optional<base::NodeIncarnation> asked;
 };
@@ -35,6 +38,7 @@ class Node {
         options.listen_host = "127.0.0.1";
         options.hosts = {{{1}, "127.0.0.1"}, {{2}, "127.0.0.1"}};
         client = make_lockspace_client(loop_, options, std::make_unique<FakeGroup>(bus, loop_, process_), gate);
+        gate.loop = &loop_;
         EXPECT_TRUE(client->start({[this](const Completed& each) { say([&] { completed.push_back(each); }); },
                                    [this](const BlockingNotice& each) { say([&] { blocking.push_back(each); }); },
                                    [this](const NodeNotice& each) { say([&] { nodes.push_back(each); }); },

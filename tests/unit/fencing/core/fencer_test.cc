@@ -53,6 +53,11 @@ class FencerTest : public ::testing::Test {
         step(QuorumChanged{true});
         view({1, 2}, {1, 2}, {});
         step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {}, {}}});
+        let_pass(Duration::seconds(10));
+    }
+    std::size_t absence_answers() const {
+        return static_cast<std::size_t>(std::ranges::count_if(
+            actions_, [](const auto& action) { return std::holds_alternative<AnswerAbsence>(action); }));
     }
     void ask_for_b() { step(FenceRequested{"1", life_b, "link lost", "blockrepd on a"}); }
     void let_pass(Duration time) {
@@ -113,6 +118,51 @@ TEST_F(FencerTest, WhoLeftInGoodOrderIsNotMissing) {
     EXPECT_TRUE(fencer_.missing().empty());
 }
 
+TEST_F(FencerTest, TheOtherOfAPairIsMissingUntilItWasHeard) {
+    step(QuorumChanged{true});
+    view({1}, {1}, {});
+    EXPECT_EQ(fencer_.missing(), std::vector<base::NodeId>{{2}}) << "Corosync may have seen it before this daemon";
+    step(OperatorConfirmed{1, {2}, "root", {}});
+    EXPECT_TRUE(fencer_.missing().empty());
+    view({1, 2}, {2}, {});
+    view({1}, {}, {2});
+    EXPECT_EQ(fencer_.missing(), std::vector<base::NodeId>{{2}}) << "it was switched on again";
+}
+
+TEST_F(FencerTest, AbsenceIsJudgedByNewsAsNewAsTheQuestion) {
+    both_are_members();
+    deaf_ = true;
+    step(AbsenceAsked{7});
+    EXPECT_EQ(absence_answers(), 0U) << "what the group has to say first is not delivered yet";
+    view({1}, {}, {2});
+    step(MessageDelivered{{{1}, 10}, Marker{7}});
+    EXPECT_EQ(absence_answers(), 0U) << "b may be at work out of reach";
+    view({1, 2}, {2}, {});
+    step(MessageDelivered{{{1}, 10}, Hello{life_a.incarnation, {}, {}, {}}});
+    EXPECT_EQ(absence_answers(), 0U) << "b has not spoken";
+    step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {}, {}}});
+    EXPECT_EQ(absence_answers(), 1U);
+    step(TimePassed{});
+    EXPECT_EQ(absence_answers(), 1U);
+}
+
+TEST_F(FencerTest, WhoIsBackIsGivenTimeToBeSpared) {
+    both_are_members();
+    step(QuorumChanged{false});  // so that it is not shot at once
+    view({1}, {}, {2});
+    ask_for_b();
+    agent_ends(1);
+    view({1, 2}, {2}, {});
+    step(QuorumChanged{true});
+    step(MessageDelivered{{{1}, 10}, Hello{life_a.incarnation, {}, {{life_b, "link lost", "blockrepd on a"}}, {}}});
+    step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {}, {}}});
+    let_pass(Duration::milliseconds(2900));
+    EXPECT_FALSE(has_ordered_off());
+    step(FenceWithdrawn{"1", life_b});
+    let_pass(Duration::seconds(60));
+    EXPECT_FALSE(has_ordered_off());
+}
+
 TEST_F(FencerTest, ALivingNodeIsShotVerifiedAndReportedOnce) {
     both_are_members();
     ask_for_b();
@@ -163,6 +213,7 @@ TEST_F(FencerTest, TheDelayPassesFirst) {
     for (const auto& hello : {life_a, life_b}) {
         b.step(MessageDelivered{{hello.node, 1}, Hello{hello.incarnation, {}, {}, {}}}, now_, actions);
     }
+    now_ = now_ + Duration::seconds(10);
     b.step(MessageDelivered{{{2}, 20}, Request{{life_a, "why", "who"}}}, now_, actions);
     EXPECT_EQ(b.next_deadline(), now_ + Duration::seconds(2));
 }
