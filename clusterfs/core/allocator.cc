@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "clusterfs/core/allocation_hints.hh"
 #include "clusterfs/core/error.hh"
 #include "clusterfs/format/allocation_group.hh"
 #include "clusterfs/format/superblock.hh"
@@ -40,6 +40,35 @@ base::Result<AllocationMap*> modify_map(View& view, std::uint64_t group, std::ui
     return &map;
 }
 
+// Names every map of the group that is missing, so that one more run is enough.
+base::Result<void> read_maps(View& view, std::uint64_t group) {
+    base::Result<void> outcome;
+    for (std::uint32_t index = 0; index < view.superblock().geometry().maps_in_group(group); ++index) {
+        auto map = read_map(view, group, index);
+        if (!map && outcome) outcome = std::unexpected(std::move(map).error());
+    }
+    return outcome;
+}
+
+bool is_changed(View& view, BlockNumber number) { return view.transaction().blocks.contains(number); }
+
+// Leaves the sum for whoever asks next, unless this operation has changed a map: it may yet be dropped.
+base::Result<GroupSpace> space_of(View& view, std::uint64_t group) {
+    auto* hints = view.source().allocation_hints();
+    if (const auto* known = hints == nullptr ? nullptr : hints->space(group)) return *known;
+    BASE_TRY(read_maps(view, group));
+    const auto geometry = view.superblock().geometry();
+    GroupSpace space;
+    bool as_cached = true;
+    for (std::uint32_t index = 0; index < geometry.maps_in_group(group); ++index) {
+        BASE_ASSIGN(const auto* map, read_map(view, group, index));
+        space.add(*map, view.superblock().reserve_per_map);
+        as_cached &= !is_changed(view, map->header.number);
+    }
+    if (hints != nullptr && as_cached) hints->note_space(group, space);
+    return space;
+}
+
 std::uint32_t& count_of(AllocationMap& map, BlockState state) {
     return state == BlockState::free ? map.free_count : map.free_metadata_count;
 }
@@ -52,26 +81,56 @@ class Search {
 
     // Metadata goes where metadata was, in the whole group, before it takes blocks that data could have.
     base::Result<std::optional<BlockRange>> in_group(std::uint64_t group) {
+        if (known_to_be_full(group)) return std::optional<BlockRange>();
+        BASE_TRY(view_.lock(group_lock(group), LockMode::exclusive));
         if (purpose_ != Purpose::data) {
             BASE_ASSIGN(auto found, in_maps(group, BlockState::free_metadata));
             if (found) return found;
         }
-        return in_maps(group, BlockState::free);
+        BASE_ASSIGN(auto found, in_maps(group, BlockState::free));
+        if (!found) BASE_TRY(space_of(view_, group));
+        return found;
     }
 
   private:
+    bool known_to_be_full(std::uint64_t group) const {
+        const auto* hints = view_.source().allocation_hints();
+        const auto* space = hints == nullptr ? nullptr : hints->space(group);
+        if (space == nullptr) return false;
+        if (purpose_ == Purpose::metadata_to_free) return space->free == 0;
+        return (purpose_ == Purpose::data ? space->for_data : space->available) == 0;
+    }
+
     base::Result<std::optional<BlockRange>> in_maps(std::uint64_t group, BlockState state) {
         const auto geometry = view_.superblock().geometry();
         const auto maps = geometry.maps_in_group(group);
         const auto start = geometry.group_of(goal_) == group ? geometry.map_index_of(goal_) : 0;
         for (std::uint32_t i = 0; i < maps; ++i) {
-            BASE_ASSIGN(const auto* map, read_map(view_, group, (start + i) % maps));
+            const auto found = read_map(view_, group, (start + i) % maps);
+            if (!found) {
+                // The rest of the group is read along: most often it is searched next.
+                (void)read_maps(view_, group);
+                return std::unexpected(found.error());
+            }
+            const auto* map = *found;
             const bool has_some = state == BlockState::free ? map->free_count > 0 : map->free_metadata_count > 0;
             const auto room = std::min(wanted_, room_in(*map));
-            if (!has_some || room == 0) continue;
+            if (!has_some || room == 0 || known_to_be_spent(*map, state)) continue;
             if (const auto run = best_run(*map, state, room)) return take(*map, *run);
+            note_spent(*map, state);
         }
         return std::optional<BlockRange>();
+    }
+
+    bool known_to_be_spent(const AllocationMap& map, BlockState state) const {
+        const auto* hints = view_.source().allocation_hints();
+        return hints != nullptr && hints->nothing_reusable(map.header.number, state);
+    }
+
+    void note_spent(const AllocationMap& map, BlockState state) {
+        auto* hints = view_.source().allocation_hints();
+        const bool as_cached = !is_changed(view_, map.header.number);
+        if (hints != nullptr && as_cached) hints->note_nothing_reusable(map.header.number, state);
     }
 
     // How many blocks this purpose may take from the map: only what frees something may touch the reserve.
@@ -138,24 +197,41 @@ class Search {
     BlockNumber goal_;
 };
 
-// The groups in the order in which they are searched: those that this slot prefers, from the goal's on; then others
-// whose lock is here already; then the rest.
-std::vector<std::uint64_t> search_order(const View& view, BlockNumber goal) {
-    const auto groups = view.superblock().geometry().group_count();
-    const auto slots = view.superblock().slot_count;
-    const auto slot = view.source().slot();
-    const auto goal_group = std::min(view.superblock().geometry().group_of(goal), groups - 1);
-    const auto home = goal_group % slots == slot ? goal_group : goal_group / slots * slots + slot;
-    std::vector<std::uint64_t> order;
-    order.reserve(groups);
-    for (std::uint64_t i = 0; i < groups; ++i) order.push_back((home + i) % groups);
-    const auto rank = [&](std::uint64_t group) {
-        if (group % slots == slot) return 0;
-        return view.source().held(group_lock(group)) == LockMode::exclusive ? 1 : 2;
-    };
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return rank(a) < rank(b); });
-    return order;
-}
+// The groups in the order in which they are searched, each made up when it is asked for, as the first one mostly has
+// room: those that this slot prefers, from the goal's on; then others whose lock is here already; then the rest.
+class SearchOrder {
+  public:
+    SearchOrder(const View& view, BlockNumber goal)
+        : view_(view),
+          groups_(view.superblock().geometry().group_count()),
+          slots_(view.superblock().slot_count),
+          slot_(view.source().slot()),
+          goal_(std::min(view.superblock().geometry().group_of(goal), groups_ - 1)),
+          preferred_(slot_ < groups_ ? (groups_ - slot_ + slots_ - 1) / slots_ : 0) {}
+
+    std::optional<std::uint64_t> next() {
+        if (taken_ < preferred_) return slot_ + (goal_ / slots_ + taken_++) % preferred_ * slots_;
+        for (; pass_ < 2; ++pass_, taken_ = preferred_) {
+            const bool held_ones = pass_ == 0;
+            while (taken_ - preferred_ < groups_) {
+                const auto group = (goal_ + (taken_++ - preferred_)) % groups_;
+                if (group % slots_ == slot_) continue;
+                if ((view_.source().held(group_lock(group)) == LockMode::exclusive) == held_ones) return group;
+            }
+        }
+        return std::nullopt;
+    }
+
+  private:
+    const View& view_;
+    std::uint64_t groups_;
+    std::uint64_t slots_;
+    std::uint64_t slot_;
+    std::uint64_t goal_;
+    std::uint64_t preferred_;
+    std::uint64_t taken_ = 0;
+    int pass_ = 0;
+};
 
 base::Result<void> release_in_map(View& view, BlockRange range, BlockState to) {
     const auto geometry = view.superblock().geometry();
@@ -180,9 +256,9 @@ LockName group_lock_of(const Superblock& superblock, BlockNumber block) {
 
 base::Result<BlockRange> allocate(View& view, Purpose purpose, std::uint32_t wanted, BlockNumber goal) {
     Search search(view, purpose, std::max<std::uint32_t>(wanted, 1), goal);
-    for (const auto group : search_order(view, goal)) {
-        BASE_TRY(view.lock(group_lock(group), LockMode::exclusive));
-        BASE_ASSIGN(const auto found, search.in_group(group));
+    SearchOrder order(view, goal);
+    while (const auto group = order.next()) {
+        BASE_ASSIGN(const auto found, search.in_group(*group));
         if (found) return *found;
     }
     return base::failure(std::errc::no_space_on_device);
@@ -253,17 +329,20 @@ base::Result<SpaceCounts> count_space(View& view, std::uint64_t first_group, std
     }
     BASE_TRY(std::move(locked));
     SpaceCounts counts;
+    base::Result<void> read;
     for (auto group = first_group; group < end; ++group) {
-        const auto maps = geometry.maps_in_group(group);
-        counts.blocks += geometry.blocks_in_group(group) - group_reserved_blocks - maps;
-        for (std::uint32_t index = 0; index < maps; ++index) {
-            BASE_ASSIGN(const auto* map, read_map(view, group, index));
-            const auto free = map->free_count + map->free_metadata_count;
-            const auto reserve = view.superblock().reserve_per_map;
-            counts.free += free;
-            counts.available += free > reserve ? free - reserve : 0;
+        const auto space = space_of(view, group);
+        if (!space) {
+            const bool waits = space.error().code == make_error_code(Errc::needed);
+            if (!waits) return std::unexpected(space.error());
+            read = std::unexpected(space.error());
+            continue;
         }
+        counts.blocks += geometry.blocks_in_group(group) - group_reserved_blocks - geometry.maps_in_group(group);
+        counts.free += space->free;
+        counts.available += space->available;
     }
+    BASE_TRY(std::move(read));
     return counts;
 }
 

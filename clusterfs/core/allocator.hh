@@ -43,7 +43,8 @@ struct SpaceCounts {
     std::uint64_t free = 0;       // free or free metadata
     std::uint64_t available = 0;  // to users: without the reserve
 };
-// Exact: needs every group's lock. Groups from `first_group`; `groups` of them at most, so that it can be cut.
+// Exact: needs the lock of every one of these groups and all their map blocks at once. Groups from `first_group`;
+// `groups` of them at most, so that it can be cut.
 [[nodiscard]] base::Result<SpaceCounts> count_space(View& view, std::uint64_t first_group, std::uint64_t groups);
 
 }  // namespace clusterfs

@@ -18,6 +18,11 @@ BlockHandle BlockCache::find(BlockNumber number) {
     return found->second.image;
 }
 
+BlockHandle BlockCache::peek(BlockNumber number) const {
+    const auto found = entries_.find(number);
+    return found == entries_.end() ? nullptr : found->second.image;
+}
+
 // Keeps the list of clean blocks in step with an entry whose state has just changed.
 void BlockCache::settle(BlockNumber number, Entry& entry, bool was_clean) {
     const bool now_clean = entry.clean();

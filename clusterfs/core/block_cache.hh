@@ -32,6 +32,8 @@ class BlockCache {
 
     // The newest image, or null. Counts as a use.
     BlockHandle find(BlockNumber number);
+    // The same without counting.
+    BlockHandle peek(BlockNumber number) const;
     bool contains(BlockNumber number) const { return entries_.contains(number); }
     // What was read from the device; ignored if the block is cached already.
     void insert_clean(BlockNumber number, const LockName& covered_by, BlockHandle image);

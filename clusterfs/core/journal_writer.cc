@@ -124,6 +124,7 @@ void JournalWriter::commit_done() {
     committing_ = false;
     ++commits_;
     freed_committing_.clear();
+    callbacks_.committed();
     answer(current_waiters_, {});
     callbacks_.progressed();
 }

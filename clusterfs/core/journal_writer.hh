@@ -22,6 +22,7 @@ class JournalWriter {
     struct Callbacks {
         std::function<void()> progressed;  // something became durable or in place: locks may be clean, space be free
         std::function<void(const base::Error&)> failed;  // the journal cannot be written any more
+        std::function<void()> committed;                 // what was freed before may be reused
     };
 
     JournalWriter(MountIo& io, BlockCache& cache, base::Duration commit_interval, Callbacks callbacks)

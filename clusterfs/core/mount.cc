@@ -88,6 +88,7 @@ void Mount::check_invariants() const {
     state_->cache.check_invariants();
     state_->locks.check_invariants();
     state_->journal.check_invariants();
+    state_->check_hints();
 }
 
 void Mount::describe(base::JsonWriter& json, base::Instant) const {
@@ -115,6 +116,7 @@ BlockHandle Mount::cached_block(BlockNumber number) const { return state_->cache
 LockMode Mount::held(const LockName& name) const { return state_->locks.usable(name); }
 bool Mount::refuses_pins(const LockName& name) const { return state_->locks.refuses_pins(name); }
 bool Mount::freed_recently(BlockNumber number) const { return state_->journal.freed_recently(number); }
+AllocationHints* Mount::allocation_hints() const { return &state_->hints; }
 bool Mount::journal_has_space() const { return state_->journal.has_space(); }
 bool Mount::read_only() const { return state_->read_only; }
 

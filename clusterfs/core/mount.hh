@@ -154,6 +154,7 @@ class Mount : private ViewSource {
     LockMode held(const LockName& name) const override;
     bool refuses_pins(const LockName& name) const override;
     bool freed_recently(BlockNumber number) const override;
+    AllocationHints* allocation_hints() const override;
     bool journal_has_space() const override;
     bool read_only() const override;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/ensure.hh"
+#include "clusterfs/core/allocation_hints.hh"
 #include "clusterfs/format/block_seal.hh"
 #include "clusterfs/format/inode.hh"
 
@@ -77,6 +78,7 @@ void MountOperations::complete(Id id, View& view, base::Result<void> outcome) {
         if (!transaction.empty()) {
             base::ensure(!source_.read_only(), "an operation changes a read-only filesystem");
             base::ensure(transaction.blocks.size() <= max_operation_blocks, "an operation is of bounded size");
+            note_changed_groups(transaction);
             cache_.apply(transaction);
             journal_.note_change(transaction);
         }
@@ -93,6 +95,13 @@ void MountOperations::finish(Id id, base::Result<void> outcome) {
     auto& pending = node.mapped();
     protect(pending, {});
     pending.done(std::move(outcome));
+}
+
+void MountOperations::note_changed_groups(const Transaction& transaction) {
+    auto* hints = source_.allocation_hints();
+    for (const auto& [number, change] : transaction.blocks) {
+        if (change.covered_by.type == LockType::allocation_group) hints->changed(change.covered_by.number);
+    }
 }
 
 // Notes what is missing and asks for it.

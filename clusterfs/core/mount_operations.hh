@@ -60,6 +60,7 @@ class MountOperations {
     void attempt(Id id);
     void finish(Id id, base::Result<void> outcome);
     void complete(Id id, View& view, base::Result<void> outcome);
+    void note_changed_groups(const Transaction& transaction);
     void park(Id id, Pending& pending, View& view);
     void protect(Pending& pending, std::vector<LockName> names);
     void need_locks(Id id, Pending& pending, const Needs& needs);

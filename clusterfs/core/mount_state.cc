@@ -3,6 +3,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/ensure.hh"
 #include "clusterfs/core/allocator.hh"
 #include "clusterfs/format/inode.hh"
 
@@ -14,7 +15,8 @@ Mount::State::State(MountOptions given, std::uint64_t device_blocks, const ViewS
       cache(options.cache_blocks, [this](BlockNumber number) { return group_lock_of(sb(), number); }),
       locks(*this, options.minimum_hold),
       journal(io, cache, options.commit_interval,
-              {[this] { progressed = true; }, [this](const base::Error& error) { journal_failed(error); }}),
+              {[this] { progressed = true; }, [this](const base::Error& error) { journal_failed(error); },
+               [this] { hints.committed(); }}),
       operations(io, cache, locks, journal, source),
       orphans(io, operations),
       reclaim(operations),
@@ -26,6 +28,29 @@ bool Mount::State::make_clean(const LockName& name) {
     if (dirt.uncommitted) journal.commit_soon();
     if (!dirt.uncommitted && !dirt.committing) journal.write_in_place(name);
     return false;
+}
+
+void Mount::State::forget(const LockName& name) {
+    cache.drop(name);
+    if (name.type != LockType::allocation_group) return;
+    const auto geometry = sb().geometry();
+    hints.gave_up(name.number, geometry.map_block(name.number, 0), geometry.maps_in_group(name.number));
+}
+
+void Mount::State::check_hints() const {
+    for (const auto& [group, known] : hints.spaces()) {
+        base::ensure(locks.granted_mode({LockType::allocation_group, group}) != LockMode::none,
+                     "what is known of a group's space is true only under its lock");
+        const auto geometry = sb().geometry();
+        GroupSpace space;
+        bool complete = true;
+        for (std::uint32_t index = 0; index < geometry.maps_in_group(group); ++index) {
+            const auto map = cache.peek(geometry.map_block(group, index));
+            if (map) space.add(map->as<AllocationMap>(), sb().reserve_per_map);
+            complete &= map != nullptr;
+        }
+        base::ensure(!complete || space == known, "the known space of a group is that of its maps");
+    }
 }
 
 bool Mount::State::may_be_directory(InodeNumber inode) {

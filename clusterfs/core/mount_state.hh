@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "clusterfs/core/allocation_hints.hh"
 #include "clusterfs/core/block_cache.hh"
 #include "clusterfs/core/journal_writer.hh"
 #include "clusterfs/core/lock_cache.hh"
@@ -25,7 +26,7 @@ struct Mount::State : LockOwner {
 
     // ---- LockOwner ----
     bool make_clean(const LockName& name) override;
-    void forget(const LockName& name) override { cache.drop(name); }
+    void forget(const LockName& name) override;
     void kept(const LockName& name, LockMode mode) override { operations.on_lock_granted(name, mode); }
     Ticket new_ticket() override { return io.new_ticket(); }
     bool may_be_directory(InodeNumber inode) override;
@@ -52,6 +53,7 @@ struct Mount::State : LockOwner {
     void slot_left();
     void end(base::Result<void> outcome);
 
+    void check_hints() const;
     const Superblock& sb() const { return superblock->as<Superblock>(); }
 
     MountOptions options;
@@ -60,6 +62,7 @@ struct Mount::State : LockOwner {
     std::shared_ptr<Block> superblock;
     std::uint32_t slot = 0;
     BlockCache cache;
+    mutable AllocationHints hints;
     LockCache locks;
     JournalWriter journal;
     MountOperations operations;

@@ -18,7 +18,8 @@
 
 namespace clusterfs {
 
-struct Superblock;  // format/superblock.hh
+struct Superblock;      // format/superblock.hh
+class AllocationHints;  // core/allocation_hints.hh
 
 // A block that has to be read from the device before the operation can go on.
 struct BlockNeed {
@@ -58,6 +59,8 @@ class ViewSource {
     // Blocks freed by transactions that are not durable yet: not to be handed out (README, invariant 6).
     virtual bool freed_recently(BlockNumber number) const = 0;
     virtual bool journal_has_space() const = 0;
+    // Where searches for free blocks leave what they found out, if anywhere: no part of what an operation changes.
+    virtual AllocationHints* allocation_hints() const { return nullptr; }
     // Nothing may be changed: mounted so, or because the journal can no longer be written.
     virtual bool read_only() const { return false; }
 };

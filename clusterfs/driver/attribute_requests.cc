@@ -73,7 +73,7 @@ void setattr(fuse_req_t request, fuse_ino_t node, struct stat* status, int field
 
 void statfs(fuse_req_t request, fuse_ino_t) {
     auto& filesystem = filesystem_of(request);
-    filesystem.run([](View& view) { return operations::get_statistics(view); },
+    filesystem.run(operations::StatisticsCount{},
                    [request](const base::Result<operations::Statistics>& statistics) {
                        if (!statistics) return reply_error(request, statistics.error());
                        struct statvfs answer {};

@@ -42,7 +42,7 @@ class FilesTest : public ::testing::Test {
         return *node.get([&](View& view) { return get_attributes(view, file); });
     }
     std::uint64_t free_blocks() {
-        return a().get([](View& view) { return get_statistics(view); })->free;
+        return a().get(StatisticsCount{})->free;
     }
     int delete_all(MemoryNode& node, InodeReference file) {
         for (int steps = 1;; ++steps) {

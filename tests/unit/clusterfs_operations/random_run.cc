@@ -40,7 +40,7 @@ std::uint32_t mode_of(const ModelInode& inode) {
 }
 
 Statistics statistics_of(MemoryNode& node) {
-    return *node.get([](View& view) { return get_statistics(view); });
+    return *node.get(StatisticsCount{});
 }
 
 }  // namespace
