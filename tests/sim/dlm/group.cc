@@ -141,6 +141,9 @@ void Group::settle(const RingPtr& old, const std::set<base::GroupMember>& surviv
 }
 
 void Group::form() {
+    // Whoever has left a ring for an island of his own is still one whom those of the next island have lost.
+    std::map<RingPtr, std::set<base::GroupMember>> members_before;
+    for (const auto& [who, ring] : ring_of_) members_before[ring] = ring->members;
     std::set<std::set<base::GroupMember>> islands;
     for (const auto& [who, member] : alive_) {
         std::set<base::GroupMember> island;
@@ -152,19 +155,19 @@ void Group::form() {
     for (const auto& island : islands) {
         std::map<RingPtr, std::set<base::GroupMember>> old;
         for (const auto& who : island) old[ring_of_.at(who)].insert(who);
-        if (old.size() == 1 && old.begin()->first->members == island) continue;
+        for (const auto& [before, survivors] : old) members_before.try_emplace(before, before->members);
+        if (old.size() == 1 && members_before.at(old.begin()->first) == island) continue;
         const auto ring = std::make_shared<Ring>();
         ring->members = island;
         Item item{true, {}, {}, {}};
         for (const auto& [before, survivors] : old) {
-            const auto members_before = before->members;
             settle(before, survivors);
             for (const auto& who : survivors) {
                 auto& view = item.views[who] = view_of(island);
                 for (const auto& other : island) {
                     if (!survivors.contains(other)) view.joined.push_back(other);
                 }
-                for (const auto& other : members_before) {
+                for (const auto& other : members_before.at(before)) {
                     if (!survivors.contains(other)) view.left.push_back({other, base::LeaveReason::node_down});
                 }
             }
