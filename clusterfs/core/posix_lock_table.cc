@@ -170,6 +170,25 @@ bool PosixLockTable::owns_any(const AdvisoryOwner& owner, AdvisoryKind kind, Ino
     return std::any_of(locks.begin(), locks.end(), [&](const auto& lock) { return lock.owner == owner; });
 }
 
+bool PosixLockTable::holds(const AdvisoryRequest& request) const {
+    const auto file = files_.find({request.inode, request.kind});
+    if (file == files_.end()) return false;
+    const auto& locks = file->second.locks;
+    return std::any_of(locks.begin(), locks.end(), [&](const auto& lock) {
+        return lock.owner == request.owner && lock.mode == request.mode && lock.first <= request.first &&
+               request.last <= lock.last;
+    });
+}
+
+bool PosixLockTable::waits(const base::GroupMember& member, std::uint64_t request_id) const {
+    return std::any_of(files_.begin(), files_.end(), [&](const auto& entry) {
+        const auto& waiting = entry.second.waiting;
+        return std::any_of(waiting.begin(), waiting.end(), [&](const auto& request) {
+            return request.owner.member == member && request.id == request_id;
+        });
+    });
+}
+
 void PosixLockTable::collect_blockers(const AdvisoryRequest& request, std::vector<AdvisoryOwner>& owners) const {
     const auto file = files_.find({request.inode, request.kind});
     if (file == files_.end()) return;

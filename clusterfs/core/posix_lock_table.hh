@@ -67,6 +67,9 @@ class PosixLockTable {
     // The first lock that keeps this request from being granted.
     std::optional<AdvisoryLock> conflict(const AdvisoryRequest& request) const;
     bool owns_any(const AdvisoryOwner& owner, AdvisoryKind kind, InodeNumber inode) const;
+    // The owner has everything that the request asks for.
+    bool holds(const AdvisoryRequest& request) const;
+    bool waits(const base::GroupMember& member, std::uint64_t request_id) const;
 
     void encode(base::ByteWriter& writer) const;
     // Replaces the table; false (and an empty table) when the bytes are not what encode() writes.
