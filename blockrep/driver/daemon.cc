@@ -112,16 +112,24 @@ void Daemon::on_request(const boost::json::object& request, const base::ControlR
 bool Daemon::on_query(const std::string& command, const boost::json::object& request, const base::ControlReply& reply) {
     if (command == "status") {
         status(request, reply);
-    } else if (command == "clients") {
-        base::JsonWriter json;
-        attach_->describe(json);
-        reply.ok_raw("clients", json.text());
-    } else if (command == "wait-drained") {
-        wait_drained(request, reply);
+    } else if (command == "clients" || command == "wait-drained") {
+        on_client_query(command, request, reply);
     } else {
         return false;
     }
     return true;
+}
+
+void Daemon::on_client_query(const std::string& command, const boost::json::object& request,
+                             const base::ControlReply& reply) {
+    if (!attach_) return reply.error("blockrepd is shutting down");
+    if (command == "clients") {
+        base::JsonWriter json;
+        attach_->describe(json);
+        reply.ok_raw("clients", json.text());
+    } else {
+        wait_drained(request, reply);
+    }
 }
 
 void Daemon::on_command(const std::string& command, Entry& entry, const boost::json::object& request,

@@ -65,6 +65,8 @@ class Daemon : private DeviceDirectory {
 
     void on_request(const boost::json::object& request, const base::ControlReply& reply);
     bool on_query(const std::string& command, const boost::json::object& request, const base::ControlReply& reply);
+    void on_client_query(const std::string& command, const boost::json::object& request,
+                         const base::ControlReply& reply);
     void on_command(const std::string& command, Entry& entry, const boost::json::object& request,
                     const base::ControlReply& reply);
     void status(const boost::json::object& request, const base::ControlReply& reply);

@@ -254,10 +254,11 @@ void Disk::flushed(const base::Result<void>& outcome) {
     flush_running_.clear();
     flushing_ = false;
     if (!flush_waiting_.empty()) start_flush();
-    unanswered_ -= answered.size();
     const std::weak_ptr<int> alive = alive_;
     for (const auto& done : answered) {
-        if (alive.lock()) done(outcome);
+        if (!alive.lock()) return;
+        --unanswered_;
+        done(outcome);
     }
 }
 

@@ -106,6 +106,22 @@ TEST_F(DiskTest, AnswersEachFlush) {
     EXPECT_EQ(disk_->in_flight(), 0U);
 }
 
+// Whoever lets the disk go when nothing is in flight must not do so between two answers of one flush.
+TEST_F(DiskTest, AFlushIsInFlightUntilItIsAnswered) {
+    std::vector<std::size_t> in_flight;
+    for (int i = 0; i < 3; ++i) {
+        disk_->flush([&](base::Result<void> outcome) {
+            expect_ok(outcome);
+            in_flight.push_back(disk_->in_flight());
+            if (in_flight.size() == 3) done();
+        });
+    }
+    run_until_done();
+    ASSERT_EQ(in_flight.size(), 3U);  // the last two together
+    EXPECT_EQ(in_flight[1], 1U);
+    EXPECT_EQ(in_flight[2], 0U);
+}
+
 TEST_F(DiskTest, ReadsLongRanges) {
     base::Bytes got;
     disk_->read_all({mebibyte, 3 * mebibyte + 4096}, [&](base::Result<base::Bytes> outcome) {
