@@ -22,7 +22,7 @@ void Resource::State::start_negotiation() {
     negotiating = true;
     replication = ReplicationState::Off;
     agreed_sent = agreed_received = false;
-    bitmap_received = sync_starting = sync_finishing = false;
+    bitmap_received = sync_starting = sync_finishing = sync_finish_sent = false;
     peer_left = false;
     peer_report.reset();
     own_report = make_report();
@@ -34,10 +34,9 @@ void Resource::State::on(const StateReport& message, const Payload&) {
     peer_report = message;
     peer_role = message.role;
     if (first) return decide();
-    if (message.disk == DiskState::Diskless && peer_disk != DiskState::Diskless) {
-        peer_disk = DiskState::Diskless;
-        peer_lacks_disk();
-    }
+    const bool lost = message.disk == DiskState::Diskless && peer_disk != DiskState::Diskless;
+    if (lost) peer_disk = DiskState::Diskless;
+    if (lost || (peer_writes_through_us() && !superblock.primary)) peer_lacks_disk();
 }
 
 // Role or disk changed while a session stands.
@@ -109,28 +108,39 @@ void Resource::State::check_established() {
     if (!agreed_sent || !agreed_received) return;
     negotiating = false;
     replication = ReplicationState::Established;
-    if (good(own_report->disk) && good(peer_report->disk)) {
+    if (has_disk() && good(own_report->disk) && good(peer_report->disk)) {
         disk = DiskState::UpToDate;
+        missed_writes = false;
         superblock.consistent = superblock.up_to_date = true;
         superblock.primary = role == Role::Primary;
         crashed_primary = false;
         save(false, {});
     } else if (has_disk() && disk == DiskState::UpToDate) {
         peer_lacks_disk();
+    } else if (!has_disk() && peer_disk == DiskState::UpToDate) {
+        missed_writes = loss_unconfirmed = true;
     }
     report("established");
     resend_in_flight();
 }
 
-// The peer's disk is gone or useless: what we write from now on it will lack.
+// The peer's disk is gone or useless: what is written from now on it will lack, and what it did not flush it may lack.
 void Resource::State::peer_lacks_disk() {
     if (peer_disk == DiskState::UpToDate || disk != DiskState::UpToDate) return;
     chunks.clear();
+    sync_finishing = sync_finish_sent = false;
     if (replication == ReplicationState::SyncSource) replication = ReplicationState::Established;
+    bitmap.mark_unproven();
+    unproven_since.reset();
     superblock.peer_outdated = true;
+    // Our activity log covers what a Primary writes through us, and counts only with this mark.
+    superblock.primary = superblock.primary || peer_writes_through_us();
     peer_behind = true;
     bump_generation();
-    save(false, {});
+    ++recording_loss;
+    save(false, [this] {
+        if (--recording_loss == 0) answer_held();
+    });
 }
 
 void Resource::State::bump_generation() {

@@ -105,6 +105,18 @@ void Bitmap::mark_unproven() {
     unproven_.clear();
 }
 
+std::set<std::uint64_t> Bitmap::pages_to_write() const {
+    auto pages = stale_;
+    for (const auto& entry : unproven_) {
+        const auto blocks = touched(entry.range);
+        if (blocks.first >= blocks.last) continue;
+        for (auto page = blocks.first / bits_per_page; page <= (blocks.last - 1) / bits_per_page; ++page) {
+            pages.insert(page);
+        }
+    }
+    return pages;
+}
+
 std::vector<std::uint64_t> Bitmap::pages_to_write(const Range& range) const {
     const auto blocks = touched(range);
     std::vector<std::uint64_t> pages;

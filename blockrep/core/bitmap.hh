@@ -41,8 +41,8 @@ class Bitmap {
     void mark_unproven();
 
     // Pages whose image on disk is not what page_image() gives.
-    const std::set<std::uint64_t>& stale_pages() const { return stale_; }
-    // Stale pages that hold bits of this range or unproven parts of it; noted as written by page_image().
+    std::set<std::uint64_t> pages_to_write() const;
+    // Those of them that hold bits of this range; noted as written by page_image().
     std::vector<std::uint64_t> pages_to_write(const Range& range) const;
     // Sealed, unproven ranges included. The page counts as written (again stale if it was more than the truth).
     base::Bytes page_image(std::uint64_t page);

@@ -61,6 +61,7 @@ bool Resource::State::overlaps_chunk(const Range& range, bool reading_only) cons
 }
 
 bool Resource::State::can_read_locally(const Range& range) const {
+    if (!has_disk()) return false;
     if (disk == DiskState::UpToDate) return true;
     return disk == DiskState::Inconsistent && replication == ReplicationState::SyncTarget && !bitmap.any_in(range);
 }
@@ -117,10 +118,11 @@ void Resource::State::start_local_read(const ReadRequested& request) {
         --local_reads;
         // A write that began meanwhile may show in what was read, and the peer may still lack it.
         if (result && overlaps_own_write(request.range)) return queue.push_back(request);
-        if (result) return act(CompleteRead{request.client, std::move(result)});
-        fail_disk("read: " + result.error().message());
-        if (peer_disk == DiskState::UpToDate && session_up) {
-            queue.push_back(request);  // the peer has it
+        if (!result) fail_disk("read: " + result.error().message());
+        if (!has_disk() && peer_disk == DiskState::UpToDate && session_up) {
+            queue.push_back(request);  // the peer has it, and a disk that failed may show what it was before
+        } else if (result) {
+            act(CompleteRead{request.client, std::move(result)});
         } else {
             act(CompleteRead{request.client, base::failure(make_error_code(Errc::local_io), result.error().message())});
         }
@@ -169,11 +171,39 @@ bool Resource::State::try_write(const WriteRequested& request) {
         write.stored_remote = false;
         bitmap.set(request.range);
     }
-    if (local_disk) {
-        write_local(request.range, request.payload, request.stable,
-                    [this, id](base::Result<Payload> result) { own_write_stored(id, std::move(result)); });
-    }
+    if (local_disk) start_local_part(id, write);
     return true;
+}
+
+void Resource::State::start_local_part(RequestId id, OwnWrite& write) {
+    const auto& request = write.request;
+    write_local(request.range, request.payload, request.stable,
+                [this, id](base::Result<Payload> result) { own_write_stored(id, std::move(result)); });
+}
+
+// Another disk was attached than the one that what is in flight was meant for.
+void Resource::State::redo_local_parts() {
+    for (auto& [id, write] : writes) {
+        if (write.remote_unsent && !write.local_pending) write.local_pending = write.local_unsent = true;
+    }
+    std::vector<FlushRequested> again;
+    std::erase_if(flushes, [&](const auto& entry) {
+        const auto& flush = entry.second;
+        if (flush.local_pending || !flush.remote_unsent) return false;
+        again.push_back(flush.request);
+        return true;
+    });
+    for (const auto& flush : again) queue.push_back(flush);
+}
+
+void Resource::State::try_local_parts() {
+    if (!has_disk() || !frozen_because().empty()) return;
+    for (auto& [id, write] : writes) {
+        if (!write.local_unsent || !log.acquire(write.request.range)) continue;
+        write.local_unsent = false;
+        write.holds_extents = disk_number;
+        start_local_part(id, write);
+    }
 }
 
 void Resource::State::send_write(RequestId id, OwnWrite& write) {
@@ -184,12 +214,10 @@ void Resource::State::send_write(RequestId id, OwnWrite& write) {
 }
 
 void Resource::State::own_write_stored(RequestId id, base::Result<Payload> result) {
+    if (!result) fail_disk("write: " + result.error().message());
     auto& write = writes.at(id);
     write.local_pending = false;
-    if (!result) {
-        write.stored_local = false;
-        fail_disk("write: " + result.error().message());
-    }
+    write.stored_local = result.has_value();
     release_awaiting(id);
     finish_write(id);
 }
@@ -201,9 +229,12 @@ void Resource::State::on(const WriteDone& message, const Payload&) {
     }
     auto& write = found->second;
     write.remote_pending = false;
-    write.stored_remote = message.stored;
+    write.stored_remote = message.stored && peer_disk == DiskState::UpToDate;  // else it may yet be overwritten
     // Our own copy was not meant to be the newest: the source's is.
-    if (message.before && replication == ReplicationState::SyncTarget) bitmap.set(write.request.range);
+    if (message.before && replication == ReplicationState::SyncTarget) {
+        bitmap.set(write.request.range);
+        for (auto& [arrival, entry] : applying) entry.stays_dirty |= entry.covered.contains(message.id);
+    }
     if (message.stored) {
         if (!write.request.stable) {
             bitmap.note_unproven(write.request.range, flush_epoch);
@@ -216,18 +247,30 @@ void Resource::State::on(const WriteDone& message, const Payload&) {
             peer_disk = DiskState::Diskless;
             peer_lacks_disk();
         }
+        // The only UpToDate disk is gone: what this one has will be overwritten when that one is back.
+        write.remote_unsent = has_disk() && disk != DiskState::UpToDate;
     }
     finish_write(message.id);
 }
 
 void Resource::State::finish_write(RequestId id) {
     const auto found = writes.find(id);
+    if (found == writes.end()) return;
     auto& write = found->second;
     if (write.local_pending || write.remote_pending || write.remote_unsent) return;
-    if (disk_open && write.holds_extents == disk_number) log.release(write.request.range);
-    const bool stored = write.stored_local || write.stored_remote;
+    const bool same_disk = disk_open && write.holds_extents == disk_number;
+    const bool stored_local = write.stored_local && same_disk;
+    if (answer_must_wait(stored_local, write.stored_remote)) return;
+    if (same_disk) log.release(write.request.range);
+    const bool stored = stored_local || write.stored_remote;
     act(CompleteRequest{write.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
     writes.erase(found);
+}
+
+// Invariant 1, when one of the two replicas has lost its disk: that must be recorded on the other's first.
+bool Resource::State::answer_must_wait(bool stored_local, bool stored_remote) const {
+    if (stored_local && !stored_remote) return recording_loss != 0;
+    return stored_remote && !stored_local && loss_unconfirmed;
 }
 
 bool Resource::State::try_flush(const FlushRequested& request) {
@@ -236,6 +279,7 @@ bool Resource::State::try_flush(const FlushRequested& request) {
     flush.request = request;
     flush.local_pending = has_disk();
     flush.stored_local = has_disk();
+    flush.on_disk = disk_number;
     if (peer_stores()) {
         send_own_flush(id);
     } else {
@@ -243,10 +287,10 @@ bool Resource::State::try_flush(const FlushRequested& request) {
     }
     if (flush.local_pending) {
         flush_local([this, id](base::Result<Payload> result) {
+            if (!result) fail_disk("flush: " + result.error().message());
             auto& flushed = flushes.at(id);
             flushed.local_pending = false;
             flushed.stored_local = result.has_value();
-            if (!result) fail_disk("flush: " + result.error().message());
             finish_flush(id);
         });
     }
@@ -261,16 +305,20 @@ void Resource::State::send_own_flush(RequestId id) {
     flush_peer([this, id](bool stored) {
         auto& reply = flushes.at(id);
         reply.remote_pending = false;
-        reply.stored_remote = stored;
+        reply.stored_remote = stored && peer_disk == DiskState::UpToDate;
+        reply.remote_unsent = !stored && has_disk() && disk != DiskState::UpToDate;
         finish_flush(id);
     });
 }
 
 void Resource::State::finish_flush(RequestId id) {
     const auto found = flushes.find(id);
+    if (found == flushes.end()) return;
     const auto& flush = found->second;
     if (flush.local_pending || flush.remote_pending || flush.remote_unsent) return;
-    const bool stored = flush.stored_local || flush.stored_remote;
+    const bool stored_local = flush.stored_local && disk_open && flush.on_disk == disk_number;
+    if (answer_must_wait(stored_local, flush.stored_remote)) return;
+    const bool stored = stored_local || flush.stored_remote;
     act(CompleteRequest{flush.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
     flushes.erase(found);
 }
@@ -297,7 +345,7 @@ void Resource::State::resend_in_flight() {
         if (!write.remote_unsent) continue;
         if (peer_stores()) {
             send_write(id, write);
-        } else if (alone || replicating()) {
+        } else if (alone || (replicating() && disk == DiskState::UpToDate)) {
             write.remote_unsent = false;
             write.stored_remote = false;
             bitmap.set(write.request.range);
@@ -307,11 +355,17 @@ void Resource::State::resend_in_flight() {
         if (!flush.remote_unsent) continue;
         if (peer_stores()) {
             send_own_flush(id);
-        } else if (alone || replicating()) {
+        } else if (alone || (replicating() && disk == DiskState::UpToDate)) {
             flush.remote_unsent = false;
             flush.stored_remote = false;
         }
     }
+    if (has_disk()) loss_unconfirmed = false;  // it takes part again
+    confirm_loss();
+    finish_all();
+}
+
+void Resource::State::finish_all() {
     std::vector<RequestId> ids;
     for (const auto& entry : writes) ids.push_back(entry.first);
     for (const auto id : ids) finish_write(id);

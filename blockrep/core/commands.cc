@@ -56,8 +56,13 @@ void Resource::State::disconnect(Ticket command) {
         superblock.up_to_date = false;
     }
     save(true, [this, in = session_number] {
-        if (in == session_number && session_up) send(Leave{});
+        if (in == session_number && session_up && leave) say_leave();
     });
+}
+
+void Resource::State::say_leave() {
+    leave->said = true;
+    send(Leave{});
 }
 
 void Resource::State::on(const Leave&, const Payload&) {
@@ -104,7 +109,8 @@ bool Resource::State::try_promote(PendingPromote& pending) {
         complete_command(pending.command, {});
         return true;
     }
-    if (promoting || demoting || negotiating || pending.asked || disk == DiskState::Attaching) return false;
+    const bool answer_may_come = pending.asked && !(link_lost_at && grace_over);
+    if (promoting || demoting || negotiating || answer_may_come || disk == DiskState::Attaching) return false;
     const bool connected = replicating();
     if (!connected && session_up) {
         if (!link_lost_at || !grace_over) return false;
@@ -114,8 +120,7 @@ bool Resource::State::try_promote(PendingPromote& pending) {
             act(RequestFence{{settings.peer, peer_incarnation}, "promotion of " + settings.name + " without its peer"});
             return false;
         }
-        lose_peer(LossReason::unreachable);
-        reset_session();
+        give_up_unreachable();
     }
     if (!connected) {
         promote_alone(pending.command);
@@ -157,14 +162,25 @@ void Resource::State::become_primary(Ticket command) {
     promoting = true;
     crashed_primary = false;
     superblock.primary = true;
-    save(true, [this, command] {
+    const auto saved = [this, command] {
         promoting = false;
+        // The peer may have been lost meanwhile, when this was a Secondary.
+        const bool has_peer = session_up || alone;
+        const bool may_go_alone = disk == DiskState::UpToDate && (peer_behind || !settings.fencing);
+        if (!has_peer && !may_go_alone) {
+            superblock.primary = false;
+            return save(
+                false,
+                [this, command] { complete_command(command, failed(Errc::no_up_to_date_data, "the peer was lost")); },
+                command);
+        }
         role = Role::Primary;
         report("role is Primary");
+        if (!has_peer) go_alone();
         announce_state();
-        complete_command(command, {});
-        try_promotes();
-    });
+        complete_command(command, {});  // (others that wait for the same: pump())
+    };
+    save(true, saved, command);
 }
 
 void Resource::State::on(const PromoteRequest& message, const Payload&) {
@@ -220,8 +236,8 @@ void Resource::State::demote(Ticket command) {
 
 void Resource::State::finish_demotion() {
     demotion_saving = true;
-    superblock.primary = false;
-    save(true, [this] {
+    superblock.primary = peer_writes_through_us();
+    const auto saved = [this] {
         demotion_saving = false;
         const auto command = demoting.value_or(0);
         demoting.reset();
@@ -229,7 +245,8 @@ void Resource::State::finish_demotion() {
         report("role is Secondary");
         announce_state();
         complete_command(command, {});
-    });
+    };
+    save(true, saved, *demoting);
 }
 
 // ---- disks
@@ -241,13 +258,19 @@ void Resource::State::detach(Ticket command) {
     if (replication == ReplicationState::SyncSource) return complete_command(command, failed(Errc::sync_in_progress));
     // The peer may go on writing: this replica is behind from now on.
     if (session_up && disk == DiskState::UpToDate && peer_disk == DiskState::UpToDate) superblock.up_to_date = false;
-    superblock.primary = false;
-    save(true, [this, command] {
-        close_disk();
-        alone = false;
-        announce_state();
-        complete_command(command, {});
-    });
+    // A Primary goes on writing here until the disk is closed: its activity log must count when it comes back.
+    const auto saved = [this, command] {
+        const bool needed = role == Role::Primary && !(replicating() && peer_disk == DiskState::UpToDate);
+        if (!needed && replication != ReplicationState::SyncSource) {
+            close_disk();
+            return complete_command(command, {});
+        }
+        superblock.up_to_date = disk == DiskState::UpToDate;
+        const auto why = needed ? Errc::device_in_use : Errc::sync_in_progress;
+        save(
+            false, [this, command, why] { complete_command(command, failed(why)); }, command);
+    };
+    save(true, saved, command);
 }
 
 void Resource::State::invalidate(Ticket command) {
@@ -258,10 +281,11 @@ void Resource::State::invalidate(Ticket command) {
     disk = DiskState::Inconsistent;
     superblock.consistent = superblock.up_to_date = superblock.peer_outdated = false;
     bitmap.set_all();
-    save(true, [this, command] {
+    const auto saved = [this, command] {
         restart_link("invalidated");
         complete_command(command, {});
-    });
+    };
+    save(true, saved, command);
 }
 
 // Both replicas are new and hold the same (or nothing of value): no first resync.
@@ -276,11 +300,15 @@ void Resource::State::skip_initial_sync(Ticket command) {
     bitmap.clear_all();
     peer_disk = DiskState::UpToDate;
     sync_finishing = true;
-    save(true, [this, command, in = session_number] {
+    const auto saved = [this, command, in = session_number] {
         disk = DiskState::UpToDate;
-        if (in == session_number && session_up) send(SyncFinish{superblock.generations});
+        if (in == session_number && session_up) {
+            sync_finish_sent = true;
+            send(SyncFinish{superblock.generations});
+        }
         complete_command(command, {});
-    });
+    };
+    save(true, saved, command);
 }
 
 }  // namespace blockrep

@@ -56,33 +56,81 @@ void Resource::State::open_disk(const DiskOpened& event) {
     ++disk_number;
     disk = DiskState::Attaching;
     // What the log stood for must be in the bitmap on disk before the log is written anew.
-    save(true, [this, command = event.command] {
+    const auto attached = [this, command = event.command] {
         disk = state_of(superblock);
         // It was away while the peer's disk was in use: only a handshake can tell.
         if (disk == DiskState::UpToDate && session_up) disk = DiskState::Consistent;
+        // A Primary's own clients know better than this disk: it can only be a target.
+        if (role == Role::Primary && missed_writes) disk = DiskState::Inconsistent;
         peer_behind = superblock.peer_outdated && disk == DiskState::UpToDate;
         report(std::string("attached, disk is ") + std::string(to_string(disk)));
-        if (session_up) restart_link("a disk was attached");
+        if (session_up) {
+            restart_link("a disk was attached");
+        } else if (role == Role::Primary && peer_behind) {
+            go_alone();
+        }
+        redo_local_parts();
         complete_command(command, {});
-    });
+    };
+    save(true, attached, event.command);
 }
 
+// Detached or failed. Who waits for it is told, the peer too.
 void Resource::State::close_disk() {
+    const bool peer_has_newer = session_up && peer_disk == DiskState::UpToDate;
+    if (peer_has_newer) missed_writes = loss_unconfirmed = true;
     disk = DiskState::Diskless;
     disk_open = false;
-    jobs.clear();
-    job_running = false;
+    alone = false;
+    recording_loss = 0;
     act(CloseDisk{});
+    for (auto& [id, write] : writes) {
+        if (!write.local_unsent) continue;
+        write.local_pending = write.local_unsent = write.stored_local = false;
+    }
+    abandon_resync();
+    drop_jobs();
+    if (session_up && (negotiating || session_poisoned)) return restart_link("the disk is gone");
+    announce_state();
+    if (leave && !leave->said) say_leave();
+    confirm_loss();
+    answer_held();
+}
+
+// As its source. What has been sent of it is of no use: the end of a resync must be on our disk before the peer hears
+// of it.
+void Resource::State::abandon_resync() {
+    chunks.clear();
+    if (sync_finish_sent) return;
+    if (sync_finishing || replication == ReplicationState::SyncSource) peer_disk = DiskState::Inconsistent;
+    sync_finishing = false;
+    if (replication == ReplicationState::SyncSource) replication = ReplicationState::Established;
+}
+
+void Resource::State::drop_jobs() {
+    std::deque<MetadataJob> dropped;
+    dropped.swap(jobs);
+    job_running = false;
+    promoting = false;
+    if (demotion_saving) demoting.reset();
+    demotion_saving = false;
+    for (const auto& job : dropped) complete_command(job.command, failed(Errc::local_io));
+}
+
+// What only the peer has stored is not answered before it has recorded that our disk is gone: it answers this flush
+// after that.
+void Resource::State::confirm_loss() {
+    if (!loss_unconfirmed || !session_up || negotiating) return;
+    flush_peer([this](bool) {
+        loss_unconfirmed = false;
+        finish_all();
+    });
 }
 
 void Resource::State::fail_disk(const std::string& why) {
     if (!disk_open) return;
     report("the backing disk failed (" + why + "): detached");
-    alone = false;
-    promoting = false;
-    demotion_saving = false;
     close_disk();
-    announce_state();
 }
 
 }  // namespace blockrep

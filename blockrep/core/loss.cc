@@ -3,20 +3,24 @@
 
 namespace blockrep {
 
-// The link has been down for longer than a passing fault.
+// The link has been down for longer than a passing fault. (Asked again and again: role and disk may change meanwhile.)
 void Resource::State::check_grace() {
-    if (!link_lost_at || grace_over || now < *link_lost_at + settings.reconnect_grace) return;
+    if (!link_lost_at || now < *link_lost_at + settings.reconnect_grace) return;
     grace_over = true;
+    if (fence_requested) return;
     const bool dangerous = peer_disk == DiskState::UpToDate;
     if (role != Role::Primary) return;        // nothing of ours is at stake: promotion will ask
     if (disk != DiskState::UpToDate) return;  // it has what we lack: nothing but waiting helps
-    if (!dangerous || !settings.fencing) {
-        lose_peer(LossReason::unreachable);
-        return reset_session();
-    }
-    if (fence_requested) return;
+    if (!dangerous || !settings.fencing) return give_up_unreachable();
     fence_requested = true;
     act(RequestFence{{settings.peer, peer_incarnation}, "replication link of " + settings.name + " lost"});
+}
+
+void Resource::State::give_up_unreachable() {
+    const bool closed = session_poisoned;
+    lose_peer(LossReason::unreachable);
+    reset_session();
+    if (closed) open_link();
 }
 
 void Resource::State::peer_fenced(const base::NodeIncarnation& dead) {
@@ -42,7 +46,8 @@ void Resource::State::lose_peer(LossReason reason) {
     session_up = false;
     negotiating = false;
     replication = ReplicationState::Off;
-    bitmap_received = sync_starting = sync_finishing = false;
+    last_loss = reason;
+    bitmap_received = sync_starting = sync_finishing = sync_finish_sent = false;
     agreed_sent = agreed_received = false;
     own_report.reset();
     peer_role = Role::Unknown;
@@ -56,6 +61,8 @@ void Resource::State::lose_peer(LossReason reason) {
     reads.swap(remote_reads);
     for (auto& [id, read] : reads) queue.push_front(read);
     peer_flushes.clear();
+    held_flushes.clear();
+    for (auto& pending : promotes) pending.asked = false;
     std::vector<std::uint64_t> waiting;
     for (const auto& [arrival, entry] : applying) {
         if (!entry.started) waiting.push_back(arrival);
@@ -66,8 +73,12 @@ void Resource::State::lose_peer(LossReason reason) {
         demoting.reset();
     }
     keep_for_resending();
+    after_loss(was_agreed);
+}
+
+void Resource::State::after_loss(bool was_agreed) {
     if (disk != DiskState::UpToDate) return;
-    if (reason == LossReason::given_up && !peer_behind) {
+    if (last_loss == LossReason::given_up && !peer_behind) {
         disk = DiskState::Consistent;
         return;
     }

@@ -12,12 +12,13 @@ void Resource::State::submit(MetadataJob job) {
     if (!job_running) run_next_job();
 }
 
-void Resource::State::save(bool pages, std::function<void()> done) {
+void Resource::State::save(bool pages, std::function<void()> done, Ticket command) {
     MetadataJob job;
     job.flush = pages;
     job.all_pages = pages;
     job.superblock = true;
     job.done = std::move(done);
+    job.command = command;
     submit(std::move(job));
 }
 
@@ -45,7 +46,7 @@ void Resource::State::write_metadata(std::uint64_t offset, base::Bytes bytes, st
 void Resource::State::run_pages() {
     const auto& job = jobs.front();
     std::set<std::uint64_t> pages;
-    if (job.all_pages) pages = bitmap.stale_pages();
+    if (job.all_pages) pages = bitmap.pages_to_write();
     for (const auto& range : job.pages_of) {
         for (const auto page : bitmap.pages_to_write(range)) pages.insert(page);
     }

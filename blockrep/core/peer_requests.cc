@@ -52,8 +52,30 @@ void Resource::State::on(const Flush& message, const Payload&) {
     if (!has_disk()) return send(FlushDone{message.id, false});
     flush_local([this, id = message.id, in = session_number](base::Result<Payload> result) {
         if (!result) fail_disk("flush: " + result.error().message());
-        if (in == session_number && session_up) send(FlushDone{id, result.has_value()});
+        answer_flush(id, in, result.has_value() && has_disk());
     });
+}
+
+void Resource::State::answer_flush(RequestId id, std::uint64_t in, bool stored) {
+    if (in != session_number || !session_up) return;
+    if (stored && recording_loss != 0) {
+        held_flushes[id] = in;
+    } else {
+        send(FlushDone{id, stored});
+    }
+}
+
+// A peer without a disk was recorded as behind, or our own disk is gone too: what waited for that is answered.
+void Resource::State::answer_held() {
+    std::map<RequestId, std::uint64_t> held;
+    held.swap(held_flushes);
+    for (const auto& [id, in] : held) answer_flush(id, in, has_disk());
+    std::vector<std::uint64_t> arrivals;
+    for (const auto& entry : applying) arrivals.push_back(entry.first);
+    for (const auto arrival : arrivals) {
+        if (applying.contains(arrival)) check_applied(arrival);
+    }
+    finish_all();
 }
 
 void Resource::State::on(const Read& message, const Payload&) {
@@ -75,6 +97,7 @@ void Resource::State::try_serve(std::uint64_t arrival) {
     entry.started = true;
     read_local(entry.range, {}, [this, arrival](base::Result<Payload> result) {
         if (!result) fail_disk("read: " + result.error().message());
+        if (!has_disk()) result = base::failure(make_error_code(Errc::no_up_to_date_data));
         served(arrival, std::move(result));
     });
 }
@@ -117,6 +140,11 @@ bool Resource::State::try_apply(std::uint64_t arrival) {
     if (entry.started) return true;
     if (entry.session != session_number) {  // its sender is lost, and it never touched our disk
         applying.erase(arrival);
+        return true;
+    }
+    if (!has_disk()) {
+        entry.stored = false;
+        answer_applied(arrival);
         return true;
     }
     if (must_wait(arrival, entry)) return false;
@@ -177,7 +205,7 @@ void Resource::State::write_parts(std::uint64_t arrival, Applying& entry) {
 void Resource::State::applied_part(std::uint64_t arrival, bool stored) {
     auto& entry = applying.at(arrival);
     --entry.parts;
-    entry.stored = entry.stored && stored;
+    entry.stored = entry.stored && stored && has_disk();
     check_applied(arrival);
 }
 
@@ -197,13 +225,15 @@ void Resource::State::check_applied(std::uint64_t arrival) {
         entry.flushing = true;
         entry.trimmed = false;
         return flush_local([this, arrival](base::Result<Payload> result) {
+            if (!result) fail_disk("flush: " + result.error().message());
             auto& flushed = applying.at(arrival);
             flushed.flushing = false;
-            flushed.stored = result.has_value();
-            if (!result) fail_disk("flush: " + result.error().message());
+            flushed.stored = result.has_value() && has_disk();
             check_applied(arrival);
         });
     }
+    if (!has_disk()) entry.stored = false;
+    if (entry.stored && recording_loss != 0) return;
     answer_applied(arrival);
 }
 
@@ -241,7 +271,7 @@ void Resource::State::answer_applied(std::uint64_t arrival) {
         if (!answer && entry.stored) stored_before.insert(entry.id);
         return;
     }
-    if (answer && entry.stored) bitmap.clear(entry.range);
+    if (answer && entry.stored && !entry.stays_dirty) bitmap.clear(entry.range);
     if (answer) send(ResyncDone{entry.id, entry.stored});
 }
 

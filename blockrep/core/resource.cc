@@ -41,7 +41,9 @@ GenerationId Resource::State::new_generation() {
 void Resource::State::pump() {
     if (in_pump) return;
     in_pump = true;
+    check_grace();
     try_waiting_of_peer();
+    try_local_parts();
     std::deque<ClientRequest> waiting;
     waiting.swap(queue);
     for (auto& request : waiting) {
@@ -73,7 +75,6 @@ std::optional<base::Instant> Resource::State::next_deadline() const {
 }
 
 void Resource::State::time_passed() {
-    check_grace();
     if (leave && now >= leave->deadline) leave_done();
     if (unproven_since && peer_stores() && now >= *unproven_since + unproven_limit) flush_peer({});
 }

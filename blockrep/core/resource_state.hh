@@ -20,6 +20,7 @@ struct OwnWrite {  // in flight
     bool local_pending = false;
     bool remote_pending = false;
     bool remote_unsent = false;       // the peer was lost and we cannot go on alone: to be sent when it is back
+    bool local_unsent = false;        // in flight since before this disk was attached: still to be written to it
     std::uint64_t holds_extents = 0;  // of the disk with this number; 0: none
     bool stored_local = true;
     bool stored_remote = true;
@@ -29,6 +30,7 @@ struct OwnFlush {
     bool local_pending = false;
     bool remote_pending = false;
     bool remote_unsent = false;
+    std::uint64_t on_disk = 0;  // the disk with this number; 0: none
     bool stored_local = true;
     bool stored_remote = true;
 };
@@ -46,6 +48,7 @@ struct Applying {
     bool started = false;
     std::map<RequestId, Range> covered{};  // by own writes that it crossed on the wire
     bool trimmed = false;
+    bool stays_dirty = false;      // what covers it turned out to be older
     std::set<RequestId> awaits{};  // own writes that cover parts and are not on our disk yet
     std::uint32_t parts = 0;       // local writes pending
     bool flushing = false;
@@ -80,6 +83,7 @@ struct MetadataJob {
     std::optional<ActivityLog::Update> log{};
     bool superblock = false;
     std::function<void()> done{};  // not called when the disk failed meanwhile
+    Ticket command = 0;            // refused then
 };
 
 enum class LossReason { fenced, new_process, left, unreachable, given_up };
@@ -101,6 +105,8 @@ struct Resource::State {
     DiskState disk = DiskState::Diskless;
     bool disk_open = false;
     std::uint64_t disk_number = 0;  // counts attaches: answers of an earlier disk are told apart
+    bool missed_writes = false;     // while we had no disk, the peer's may have taken what ours lacks
+    bool loss_unconfirmed = false;  // our disk went, and the peer may not have recorded it yet
     Geometry geometry;
     Superblock superblock;
     std::uint64_t superblock_copy = 0;
@@ -122,6 +128,7 @@ struct Resource::State {
     // ---- peer (peer_requests.cc)
     std::map<std::uint64_t, Applying> applying;  // by arrival
     std::map<std::uint64_t, Serving> serving;
+    std::map<RequestId, std::uint64_t> held_flushes;  // done for the peer in this session, answered later
     // The peer's writes that we have stored, and whose answers it may not have: it will send them again in a new
     // session, when they may long have been overwritten.
     struct Answered {
@@ -164,13 +171,16 @@ struct Resource::State {
     bool discard_my_data = false;
     Role peer_role = Role::Unknown;
     DiskState peer_disk = DiskState::DUnknown;
-    bool alone = false;        // the peer is recorded as behind: client I/O goes on without it
-    bool peer_behind = false;  // the same is known, but not recorded yet or not needed (Secondary)
+    bool alone = false;              // the peer is recorded as behind: client I/O goes on without it
+    bool peer_behind = false;        // the same is known, but not recorded yet or not needed (Secondary)
+    std::size_t recording_loss = 0;  // writes of the superblock under way that say: the peer has no disk
+    LossReason last_loss = LossReason::given_up;
 
     // ---- resync (resync.cc)
     bool bitmap_received = false;
     bool sync_starting = false;
     bool sync_finishing = false;
+    bool sync_finish_sent = false;
     std::map<RequestId, Chunk> chunks;
     std::uint64_t resync_cursor = 0;
     std::uint64_t resync_total = 0;  // bits at its start
@@ -195,6 +205,7 @@ struct Resource::State {
     struct PendingLeave {
         Ticket command;
         base::Instant deadline;
+        bool said = false;  // to the peer
     };
     std::optional<PendingLeave> leave;
     std::optional<Ticket> demoting;
@@ -222,11 +233,14 @@ struct Resource::State {
     void open_disk(const DiskOpened& event);
     void fail_disk(const std::string& why);
     void close_disk();
+    void drop_jobs();
+    void abandon_resync();
+    void confirm_loss();
     bool has_disk() const { return disk_open && disk >= DiskState::Inconsistent && disk != DiskState::DUnknown; }
 
     // metadata_jobs.cc
     void submit(MetadataJob job);
-    void save(bool pages, std::function<void()> done);
+    void save(bool pages, std::function<void()> done, Ticket command = 0);
     void run_next_job();
     void run_pages();
     void run_log();
@@ -247,6 +261,11 @@ struct Resource::State {
     void own_write_stored(RequestId id, base::Result<Payload> result);
     void finish_write(RequestId id);
     void finish_flush(RequestId id);
+    void finish_all();
+    void start_local_part(RequestId id, OwnWrite& write);
+    void redo_local_parts();
+    void try_local_parts();
+    bool answer_must_wait(bool stored_local, bool stored_remote) const;
     void send_own_flush(RequestId id);
     void flush_peer(std::function<void(bool)> done);
     void resend_in_flight();
@@ -263,6 +282,7 @@ struct Resource::State {
     void on(const Write& message, const Payload& payload);
     void on(const ResyncBlocks& message, const Payload& payload);
     void on(const Flush& message, const Payload&);
+    void answer_flush(RequestId id, std::uint64_t in, bool stored);
     void on(const Read& message, const Payload&);
     void try_serve(std::uint64_t arrival);
     void served(std::uint64_t arrival, base::Result<Payload> result);
@@ -275,6 +295,7 @@ struct Resource::State {
     void applied_part(std::uint64_t arrival, bool stored);
     void check_applied(std::uint64_t arrival);
     void answer_applied(std::uint64_t arrival);
+    void answer_held();
     void answer_stored_before(const Applying& entry);
     void answer_write(RequestId id, bool stored);
     void remember_stored();
@@ -312,12 +333,15 @@ struct Resource::State {
     void disagree(Disagreement why);
     void announce_state();
     void peer_lacks_disk();
+    bool peer_writes_through_us() const { return peer_disk == DiskState::Diskless && peer_role == Role::Primary; }
     void bump_generation();
 
     // loss.cc
     void check_grace();
     void peer_fenced(const base::NodeIncarnation& dead);
     void lose_peer(LossReason reason);
+    void after_loss(bool was_agreed);
+    void give_up_unreachable();
     void go_alone();
     void keep_for_resending();
     void drop_remote_parts();
@@ -343,6 +367,7 @@ struct Resource::State {
     void connect(const CommandGiven& given);
     void disconnect(Ticket command);
     void leave_done();
+    void say_leave();
     void promote(Ticket command);
     void try_promotes();
     bool try_promote(PendingPromote& pending);

@@ -71,6 +71,7 @@ void Resource::State::on(const SyncStart& message, const Payload&) {
     save(true, [this, in = session_number] {
         if (in != session_number) return;
         sync_starting = false;
+        missed_writes = false;  // that is on disk now
         negotiating = false;
         replication = ReplicationState::SyncTarget;
         resync_total = bitmap.count();
@@ -95,7 +96,7 @@ void Resource::State::on(const SyncStarted&, const Payload&) {
 
 // As many chunks in flight as the settings allow.
 void Resource::State::fill_resync() {
-    if (replication != ReplicationState::SyncSource || link_lost_at) return;
+    if (replication != ReplicationState::SyncSource || link_lost_at || !has_disk()) return;
     while (chunks.size() < settings.resync_chunks && take_chunk()) {
     }
     check_resync_finished();
@@ -152,7 +153,8 @@ void Resource::State::check_resync_finished() {
     if (sync_finishing || bitmap.count() != 0 || !chunks.empty()) return;
     sync_finishing = true;
     flush_peer([this, in = session_number](bool stored) {
-        if (in != session_number || !stored || bitmap.count() != 0) {
+        if (in != session_number) return;
+        if (!stored || bitmap.count() != 0 || !has_disk()) {
             sync_finishing = false;
             return;
         }
@@ -169,12 +171,14 @@ void Resource::State::finish_resync() {
         if (in != session_number) return;
         auto theirs = superblock.generations;
         theirs.retire_bitmap();
+        sync_finish_sent = true;
         send(SyncFinish{theirs});
     });
 }
 
 void Resource::State::on(const SyncFinish& message, const Payload&) {
     const bool fresh = replication == ReplicationState::Established && disk == DiskState::Inconsistent;
+    if (!has_disk()) return;  // the source is being told
     if (replication != ReplicationState::SyncTarget && !fresh) return bad_peer("the end of a resync out of place");
     bitmap.clear_all();
     superblock.generations = message.generations;
@@ -183,15 +187,22 @@ void Resource::State::on(const SyncFinish& message, const Payload&) {
     peer_disk = DiskState::UpToDate;
     save(true, [this, in = session_number] {
         disk = DiskState::UpToDate;
-        replication = ReplicationState::Established;
         report("resync finished, disk is UpToDate");
-        if (in == session_number && session_up) send(SyncFinished{});
+        if (in == session_number && session_up) {
+            replication = ReplicationState::Established;
+            send(SyncFinished{});
+            if (peer_disk == DiskState::Diskless) peer_lacks_disk();
+        } else if (session_up) {
+            restart_link("the disk became UpToDate during the handshake");
+        } else {
+            after_loss(true);
+        }
     });
 }
 
 void Resource::State::on(const SyncFinished&, const Payload&) {
     if (!sync_finishing) return bad_peer("the end of a resync out of place");
-    sync_finishing = false;
+    sync_finishing = sync_finish_sent = false;
     superblock.generations.retire_bitmap();
     replication = ReplicationState::Established;
     report("resync finished, the peer is UpToDate");

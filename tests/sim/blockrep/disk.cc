@@ -61,6 +61,14 @@ void Disk::finish(std::uint64_t number) {
     begun_.erase(found);
 }
 
+void Disk::fail(std::uint64_t number, Random& random) {
+    const auto found = begun_.find(number);
+    if (found == begun_.end()) return;
+    ++finished_;
+    apply(found->second, &random);
+    begun_.erase(found);
+}
+
 void Disk::flush_up_to(std::uint64_t finished) {
     std::erase_if(cached_, [&](const Cached& entry) {
         if (entry.number > finished) return false;
@@ -81,6 +89,10 @@ void Disk::lose_process(Random& random) {
 
 void Disk::lose_power(Random& random) {
     lose_process(random);
+    lose_cache(random);
+}
+
+void Disk::lose_cache(Random& random) {
     std::map<std::uint64_t, std::vector<Stamp>> choices;
     for (const auto& [at, stamp] : stable_) choices[at].push_back(stamp);
     for (const auto& entry : cached_) choices[entry.sector].push_back(entry.stamp);

@@ -28,12 +28,15 @@ class Disk {
     std::uint64_t begin_write(const blockrep::WriteLocal& write);
     std::uint64_t begin_metadata(const blockrep::WriteMetadata& write);
     void finish(std::uint64_t request);
-    void flush();  // what was finished when the flush was given: see note_flush()
-    std::uint64_t note_flush() const { return finished_; }
+    // It ends with an error: any part of it may be there.
+    void fail(std::uint64_t request, Random& random);
+    std::uint64_t note_flush() const { return finished_; }  // what was finished when the flush was given
     void flush_up_to(std::uint64_t finished);
 
     // Power is gone: each unflushed sector holds any value written since it was last stable.
     void lose_power(Random& random);
+    // A flush failed: whatever was in the cache is stable or lost. What is under way goes on.
+    void lose_cache(Random& random);
     // The process is gone: what it had begun may be there or not, in parts; the cache survives.
     void lose_process(Random& random);
 

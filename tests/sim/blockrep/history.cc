@@ -32,14 +32,18 @@ void History::write_answered(std::uint64_t sector, Stamp stamp, base::Instant wh
     auto& write = sectors_[sector].writes.at(stamp);
     write.answered = when.nanoseconds;
     write.stable = stable;
+    if (!stable) unstable_.push_back({sector, stamp});
 }
 
 void History::flushed(base::Instant begun) {
-    for (auto& [number, sector] : sectors_) {
-        for (auto& [stamp, write] : sector.writes) {
-            if (write.answered < begun.nanoseconds) write.stable = true;
-        }
-    }
+    std::erase_if(unstable_, [&](const auto& entry) {
+        auto& writes = sectors_[entry.first].writes;
+        const auto found = writes.find(entry.second);
+        if (found == writes.end()) return true;  // from before the loss of both
+        if (found->second.answered >= begun.nanoseconds) return false;
+        found->second.stable = true;
+        return true;
+    });
 }
 
 void History::check(const Sector& state, std::uint64_t sector, const Read& read) const {

@@ -45,6 +45,7 @@ class History {
     void check(const Sector& state, std::uint64_t sector, const Read& read) const;
 
     std::map<std::uint64_t, Sector> sectors_;
+    std::vector<std::pair<std::uint64_t, Stamp>> unstable_;  // sector and stamp of what was answered and not flushed
 };
 
 }  // namespace sim

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "blockrep/format/error.hh"
 #include "tests/sim/blockrep/world.hh"
 
 namespace sim {
@@ -25,6 +26,7 @@ Node::Node(World& world, std::uint32_t index)
     : world_(world), index_(index), disk_(world.disk_size, world.random.uuid()) {}
 
 void Node::boot() {
+    if (world_.dead_for_good == index_) return;
     powered_ = true;
     life_ = {base::NodeId{index_ + 1}, world_.random.uuid()};
     start_process();
@@ -35,25 +37,27 @@ void Node::start_process() {
     connection_ = 0;
     wants_link_ = false;
     planned_.reset();
+    commands_.clear();
+    clients_paused_ = promote_open_ = attach_open_ = disk_open_ = disk_failed_ = false;
+    wants_primary_ = true;
+    disk_requests_ = 0;
     Settings settings;
     settings.name = index_ == 0 ? "a" : "b";
     settings.self = life_;
     settings.peer = base::NodeId{2 - index_};
     settings.peer_name = index_ == 0 ? "b" : "a";
-    settings.allow_two_primaries = true;
+    settings.allow_two_primaries = world_.two_primaries;
     settings.al_extents = 8;
     settings.resync_chunks = 4;
     settings.resync_chunk_length = 16384;
     settings.seed = world_.random.next();
     resource_ = std::make_unique<Resource>(settings);
-    step(DiskOpened{disk_.size(), disk_.metadata(), 1});
-    step(CommandGiven{2, CommandKind::connect});
+    attach();
+    order(CommandKind::connect);
     world_.tell_known_deaths(*this);
     later(base::Duration::milliseconds(100), [this] { promote(); });
     plan_request();
 }
-
-void Node::promote() { step(CommandGiven{3, CommandKind::promote}); }
 
 void Node::crash(bool power) {
     if (!powered_ || (!running() && !power)) return;
@@ -61,6 +65,7 @@ void Node::crash(bool power) {
     resource_.reset();
     ++process_;
     requests_.clear();
+    commands_.clear();
     if (power) {
         powered_ = false;
         disk_.lose_power(world_.random);
@@ -111,8 +116,38 @@ void Node::perform(Action& action) {
     std::visit([this](auto& concrete) { on(concrete); }, action);
 }
 
+// ---- the disk
+// ------------------------------------------------------------------------------------------------------------
+void Node::trouble_disk(const DiskTrouble& trouble) {
+    trouble_ = trouble;
+    if (!trouble.at_handshake) trouble_ends_ = world_.now() + trouble.lasts;
+}
+
+void Node::heal_disk() {
+    trouble_ = {};
+    trouble_ends_ = world_.now();
+}
+
+bool Node::disk_begins(bool DiskTrouble::*kind) {
+    if (!disk_open_) throw Violation("a request to a disk that was closed");
+    ++disk_requests_;
+    const bool troubled = !trouble_.at_handshake && world_.now() < trouble_ends_;
+    if (!troubled || !(trouble_.*kind) || !world_.random.percent(trouble_.percent)) return true;
+    disk_failed_ = true;
+    return false;
+}
+
+namespace {
+
+std::unexpected<base::Error> io_error() { return base::failure(std::errc::io_error, "simulated"); }
+
+}  // namespace
+
 void Node::on(ReadLocal& action) {
-    later(microseconds(world_.random, 20, 2000), [this, action] {
+    const bool works = disk_begins(&DiskTrouble::reads);
+    later(microseconds(world_.random, 20, 2000), [this, action, works] {
+        --disk_requests_;
+        if (!works) return step(LocalReadDone{action.ticket, io_error()});
         std::vector<Stamp> stamps;
         bool zero = true;
         for (auto at = action.range.offset; at < action.range.end(); at += base::sector_size) {
@@ -124,28 +159,49 @@ void Node::on(ReadLocal& action) {
 }
 
 void Node::on(WriteLocal& action) {
-    trace("writes", action.range, action.payload);
-    const auto request = disk_.begin_write(action);
-    later(microseconds(world_.random, 20, 3000), [this, request, ticket = action.ticket] {
+    const bool works = disk_begins(&DiskTrouble::writes);
+    trace(works ? "writes" : "fails to write", action.range, action.payload);
+    finish_later(disk_.begin_write(action), action.ticket, 20, 3000, works);
+}
+
+void Node::on(WriteMetadata& action) {
+    const bool works = disk_begins(&DiskTrouble::metadata);
+    finish_later(disk_.begin_metadata(action), action.ticket, 100, 5000, works);
+}
+
+void Node::finish_later(std::uint64_t request, Ticket ticket, std::int64_t low, std::int64_t high, bool works) {
+    later(microseconds(world_.random, low, high), [this, request, ticket, works] {
+        --disk_requests_;
+        if (!works) {
+            disk_.fail(request, world_.random);
+            return step(LocalWriteDone{ticket, io_error()});
+        }
         disk_.finish(request);
         step(LocalWriteDone{ticket, {}});
     });
 }
 
 void Node::on(FlushLocal& action) {
+    const bool works = disk_begins(&DiskTrouble::flushes);
     const auto covered = disk_.note_flush();
-    later(microseconds(world_.random, 100, 5000), [this, covered, ticket = action.ticket] {
+    later(microseconds(world_.random, 100, 5000), [this, covered, ticket = action.ticket, works] {
+        --disk_requests_;
+        if (!works) {
+            // What only this disk has is spared: nothing could bring it back, and clients were told that it is there.
+            if (world_.is_full_replica(1 - index_)) disk_.lose_cache(world_.random);
+            return step(LocalFlushDone{ticket, io_error()});
+        }
         disk_.flush_up_to(covered);
         step(LocalFlushDone{ticket, {}});
     });
 }
 
-void Node::on(WriteMetadata& action) {
-    const auto request = disk_.begin_metadata(action);
-    later(microseconds(world_.random, 100, 5000), [this, request, ticket = action.ticket] {
-        disk_.finish(request);
-        step(LocalWriteDone{ticket, {}});
-    });
+void Node::on(CloseDisk&) {
+    disk_open_ = false;
+    if (!disk_failed_) return;
+    world_.log(std::string("disk of ") + (index_ == 0 ? "a" : "b") + " failed");
+    const auto pause = base::Duration::milliseconds(world_.random.between(5, world_.random.percent(50) ? 100 : 4000));
+    later(pause, [this] { attach(); });
 }
 
 void Node::on(OpenLink&) {
@@ -178,14 +234,12 @@ void Node::on(RequestFence& action) { world_.request_fence(index_, action.victim
 void Node::on(WithdrawFence& action) { world_.withdraw_fence(index_, action.victim); }
 void Node::on(Report& action) { world_.log(action.text); }
 
-void Node::on(CompleteCommand& action) {
-    if (action.outcome) return;
-    world_.log("command refused: " + action.outcome.error().message());
-    if (action.command == 3) later(base::Duration::milliseconds(300), [this] { promote(); });
-}
-
 void Node::link_opened(std::uint64_t connection) {
     connection_ = connection;
+    if (trouble_.at_handshake) {
+        trouble_.at_handshake = false;
+        trouble_ends_ = world_.now() + trouble_.lasts;
+    }
     step(LinkOpened{});
 }
 
@@ -218,7 +272,7 @@ Range Node::random_range() {
 void Node::plan_request() {
     if (clients_stopped_) return;
     later(microseconds(world_.random, 100, 8000), [this] {
-        if (requests_.size() < 12 && resource_->role() == Role::Primary) start_request();
+        if (!clients_paused_ && requests_.size() < 12 && resource_->role() == Role::Primary) start_request();
         plan_request();
     });
 }
@@ -253,10 +307,18 @@ void Node::start_request() {
     step(WriteRequested{number, request.range, payload_of(stamps), request.stable});
 }
 
+// Only what neither disk can hold may be refused. (A write that was may be there or not.)
+void Node::check_failure(const base::Error& error) const {
+    const auto& other = world_.node(1 - index_);
+    const bool a_disk_failed = disk_failed_ || other.disk_failed_;
+    if (error.code == Errc::local_io && a_disk_failed && !disk_open_ && !world_.is_full_replica(1 - index_)) return;
+    throw Violation("a request failed: " + error.message() + ": " + status() + ", the other " + other.status());
+}
+
 void Node::on(CompleteRead& action) {
     const auto request = requests_.at(action.client);
     requests_.erase(action.client);
-    if (!action.data) throw Violation("a read failed: " + action.data.error().message());
+    if (!action.data) return check_failure(action.data.error());
     for (std::uint64_t i = 0; i < request.range.length / base::sector_size; ++i) {
         Stamp stamp = 0;
         if (!action.data->is_zeros()) std::memcpy(&stamp, action.data->data + i * base::sector_size, sizeof stamp);
@@ -267,7 +329,7 @@ void Node::on(CompleteRead& action) {
 void Node::on(CompleteRequest& action) {
     const auto request = requests_.at(action.client);
     requests_.erase(action.client);
-    if (!action.outcome) throw Violation("a request failed: " + action.outcome.error().message());
+    if (!action.outcome) return check_failure(action.outcome.error());
     if (request.kind == ClientRequest::Kind::flush) return world_.history.flushed(request.begun);
     for (std::uint64_t i = 0; i < request.range.length / base::sector_size; ++i) {
         world_.history.write_answered(request.range.offset / base::sector_size + i, request.first_stamp + i,

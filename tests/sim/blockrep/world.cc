@@ -11,6 +11,7 @@ constexpr std::uint64_t megabyte = 1 << 20;
 
 World::World(std::uint64_t seed, bool trace)
     : random(seed), disk_size(megabyte * static_cast<std::uint64_t>(random.between(50, 140))), trace_(trace) {
+    two_primaries = !random.percent(20);
     for (std::uint32_t i = 0; i < 2; ++i) nodes_[i] = std::make_unique<Node>(*this, i);
 }
 
@@ -22,7 +23,7 @@ void World::run() {
     for (auto& node : nodes_) node->boot();
     // Two new replicas: an operator says which one counts.
     scheduler.run_until(now() + base::Duration::milliseconds(500));
-    node(0).step(blockrep::CommandGiven{9, blockrep::CommandKind::force_promote});
+    node(0).force_promote();
     const auto faults = random.between(1, 12);
     for (std::int64_t i = 0; i < faults; ++i) {
         scheduler.run_until(now() + base::Duration::milliseconds(random.between(5, 4000)));
@@ -30,25 +31,59 @@ void World::run() {
     }
     settle();
     compare();
+    leave_one_alone();
+}
+
+// The network fails for a while.
+void World::cut_link() {
+    log("link cut");
+    link_works = false;
+    const auto connection = node(0).connection();
+    if (connection != 0) break_connection(connection, true);
+    scheduler.after(base::Duration::milliseconds(random.between(1, random.percent(60) ? 900 : 6000)), [this] {
+        log("link heals");
+        link_works = true;
+        try_connect();
+    });
+}
+
+void World::trouble_disk(std::uint32_t which) {
+    Node::DiskTrouble trouble;
+    const auto kinds = random.between(1, 15);
+    trouble.reads = (kinds & 1) != 0;
+    trouble.writes = (kinds & 2) != 0;
+    trouble.flushes = (kinds & 4) != 0;
+    trouble.metadata = (kinds & 8) != 0;
+    trouble.percent = random.percent(50) ? 100 : static_cast<std::uint64_t>(random.between(1, 60));
+    trouble.lasts = base::Duration::milliseconds(random.between(1, random.percent(70) ? 60 : 3000));
+    trouble.at_handshake = random.percent(40);
+    log("disk trouble of " + std::to_string(which) + " kinds " + std::to_string(kinds) +
+        (trouble.at_handshake ? " at the next handshake" : ""));
+    node(which).trouble_disk(trouble);
+}
+
+void World::order_something(std::uint32_t which) {
+    const auto pause = base::Duration::milliseconds(random.between(1, random.percent(50) ? 100 : 4000));
+    switch (random.below(5)) {
+        case 0:
+        case 1:
+            return node(which).take_disk_away(pause);
+        case 2:
+            return node(which).give_role_up(pause, false);
+        case 3:
+            return node(which).give_role_up(pause, true);
+        default:
+            return node(which).disconnect(pause);
+    }
 }
 
 void World::fault() {
     const auto which = static_cast<std::uint32_t>(random.below(2));
-    switch (random.below(8)) {
+    switch (random.below(14)) {
         case 0:
         case 1:
-        case 2: {  // the network fails for a while
-            log("link cut");
-            link_works = false;
-            const auto connection = node(0).connection();
-            if (connection != 0) break_connection(connection, true);
-            scheduler.after(base::Duration::milliseconds(random.between(1, random.percent(60) ? 900 : 6000)), [this] {
-                log("link heals");
-                link_works = true;
-                try_connect();
-            });
-            return;
-        }
+        case 2:
+            return cut_link();
         case 3: {  // only a connection is reset
             log("connection reset");
             const auto connection = node(which).connection();
@@ -74,6 +109,14 @@ void World::fault() {
                 if (node(which).powered() && !node(which).running()) node(which).start_process();
             });
             return;
+        case 7:
+        case 8:
+        case 9:
+        case 10:
+            return trouble_disk(which);
+        case 11:
+        case 12:
+            return order_something(which);
         default:
             return lose_both();
     }
@@ -112,7 +155,7 @@ void World::settle() {
     link_works = true;
     const auto synced = [&] {
         for (auto& node : nodes_) {
-            if (!node->running() || node->unanswered() != 0) return false;
+            if (!node->running() || node->unanswered() != 0 || node->open_commands() != 0) return false;
             const auto& resource = node->resource();
             if (resource.disk() != blockrep::DiskState::UpToDate ||
                 resource.replication() != blockrep::ReplicationState::Established) {
@@ -122,9 +165,15 @@ void World::settle() {
         }
         return true;
     };
-    for (auto& node : nodes_) node->stop_clients();
+    for (auto& node : nodes_) {
+        node->stop_clients();
+        node->heal_disk();
+    }
     for (int i = 0; i < 600 && !synced(); ++i) {
         try_connect();
+        for (auto& node : nodes_) {
+            if (i > 50 && i % 10 == 0) node->put_right();
+        }
         for (std::uint32_t n = 0; n < 2; ++n) {
             if (!node(n).powered() && i > 100) node(n).boot();
             if (node(n).powered() && !node(n).running() && i > 100) node(n).start_process();
@@ -133,9 +182,43 @@ void World::settle() {
     }
     if (!synced()) {
         throw Violation("does not come to rest: a " + node(0).status() + " (" + std::to_string(node(0).unanswered()) +
-                        " unanswered), b " + node(1).status() + " (" + std::to_string(node(1).unanswered()) +
-                        " unanswered)");
+                        " unanswered;" + node(0).open_commands_text() + "), b " + node(1).status() + " (" +
+                        std::to_string(node(1).unanswered()) + " unanswered;" + node(1).open_commands_text() + ")");
     }
+}
+
+// One dies for good: the other must be able to go on, also after trouble of its disk.
+void World::leave_one_alone() {
+    const auto dead = static_cast<std::uint32_t>(random.below(2));
+    auto& survivor = node(1 - dead);
+    const bool troubled = random.percent(50);
+    log("for good:");
+    dead_for_good = dead;
+    node(dead).crash(true);
+    survivor.start_clients();
+    scheduler.run_until(now() + base::Duration::milliseconds(random.between(1, 5000)));
+    // Before it is known that the dead one has nothing newer, the loss of both is more than can be served.
+    const bool alone = survivor.running() && survivor.resource().role() == blockrep::Role::Primary &&
+                       survivor.resource().replication() == blockrep::ReplicationState::Off &&
+                       survivor.resource().frozen_because().empty();
+    if (troubled && alone) trouble_disk(1 - dead);
+    scheduler.run_until(now() + base::Duration::milliseconds(random.between(100, 5000)));
+    survivor.stop_clients();
+    survivor.heal_disk();
+    const auto serves = [&] {
+        return survivor.running() && survivor.resource().role() == blockrep::Role::Primary &&
+               survivor.resource().frozen_because().empty() && survivor.unanswered() == 0 &&
+               survivor.open_commands() == 0;
+    };
+    for (int i = 0; i < 300 && !serves(); ++i) {
+        if (i > 50 && i % 10 == 0) survivor.put_right();
+        scheduler.run_until(now() + base::Duration::milliseconds(100));
+    }
+    if (!serves()) throw Violation("does not serve alone: " + survivor.status() + survivor.open_commands_text());
+    dead_for_good.reset();
+    node(dead).boot();
+    settle();
+    compare();
 }
 
 void World::compare() {

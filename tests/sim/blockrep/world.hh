@@ -42,7 +42,25 @@ class Node {
     void stop_clients() { clients_stopped_ = true; }
     void start_clients();
     std::size_t unanswered() const { return requests_.size(); }
-    void promote();
+
+    // ---- the operator (operator.cc)
+    void force_promote();
+    void give_role_up(base::Duration pause, bool disconnect);  // demote, perhaps disconnect; all of it again later
+    void take_disk_away(base::Duration pause);                 // detach, and attach later
+    void disconnect(base::Duration pause);                     // as things are, and connect later
+    void put_right();                                          // attaches and connects what is not
+    std::size_t open_commands() const { return commands_.size(); }
+    std::string open_commands_text() const;
+
+    // ---- disk errors: for a while requests of these kinds fail, one in so many
+    struct DiskTrouble {
+        bool reads = false, writes = false, flushes = false, metadata = false;
+        std::uint64_t percent = 0;
+        base::Duration lasts{};
+        bool at_handshake = false;  // not now, but when the next connection stands
+    };
+    void trouble_disk(const DiskTrouble& trouble);
+    void heal_disk();
 
     const Disk& disk() const { return disk_; }
     const blockrep::Resource& resource() const { return *resource_; }
@@ -63,7 +81,7 @@ class Node {
     void on(blockrep::WriteLocal& action);
     void on(blockrep::FlushLocal& action);
     void on(blockrep::WriteMetadata& action);
-    void on(blockrep::CloseDisk&) {}
+    void on(blockrep::CloseDisk&);
     void on(blockrep::OpenLink&);
     void on(blockrep::CloseLink&);
     void on(blockrep::SendFrame& action);
@@ -77,6 +95,15 @@ class Node {
     void later(base::Duration delay, std::function<void()> work);
     void plan_deadline();
     void plan_request();
+    using Answered = std::function<void(bool)>;
+    void order(blockrep::CommandKind kind, Answered answered = {});
+    void promote();
+    void demote(int tries, std::function<void()> then);
+    void attach(Answered answered = {});
+    // A request to the disk begins; false: it is to fail.
+    void finish_later(std::uint64_t request, blockrep::Ticket ticket, std::int64_t low, std::int64_t high, bool works);
+    bool disk_begins(bool DiskTrouble::*kind);
+    void check_failure(const base::Error& error) const;
     blockrep::Range random_range();
 
     World& world_;
@@ -89,6 +116,21 @@ class Node {
     std::uint64_t connection_ = 0;  // 0: none
     bool wants_link_ = false;
     bool clients_stopped_ = false;
+    bool clients_paused_ = false;  // while it gives its role up
+    bool wants_primary_ = true;
+    bool promote_open_ = false;
+    bool attach_open_ = false;
+    struct Command {
+        std::string name;
+        Answered answered;
+    };
+    std::map<blockrep::Ticket, Command> commands_;
+    blockrep::Ticket next_command_ = 1;
+    bool disk_open_ = false;         // as the driver sees it
+    bool disk_failed_ = false;       // with an error, since it was attached
+    std::size_t disk_requests_ = 0;  // begun and not answered, of any disk
+    DiskTrouble trouble_;
+    base::Instant trouble_ends_;
     std::optional<base::Instant> planned_;
     std::map<blockrep::Ticket, ClientRequest> requests_;
     blockrep::Ticket next_request_ = 1;
@@ -105,6 +147,8 @@ class World {
     Stamp next_stamp = 1;
     std::uint64_t disk_size;
     bool link_works = true;
+    bool two_primaries = true;
+    std::optional<std::uint32_t> dead_for_good{};
 
     Node& node(std::uint32_t index) { return *nodes_[index]; }
     base::Instant now() const { return scheduler.now(); }
@@ -116,10 +160,15 @@ class World {
     void announce_dead(const base::NodeIncarnation& dead);
     void tell_known_deaths(Node& node);
 
+    bool is_full_replica(std::uint32_t index);
+
   private:
     void fault();
-    bool is_full_replica(std::uint32_t index);
+    void cut_link();
+    void trouble_disk(std::uint32_t which);
+    void order_something(std::uint32_t which);
     void lose_both();
+    void leave_one_alone();
     void settle();
     void compare();
 

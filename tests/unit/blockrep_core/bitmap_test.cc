@@ -41,12 +41,13 @@ TEST_F(BitmapTest, NothingBehindTheEndIsSet) {
 
 TEST_F(BitmapTest, WhatIsUnprovenIsOnDiskUntilItIsProven) {
     bitmap.note_unproven(blocks(5, 1), 1);
+    EXPECT_TRUE(bitmap.pages_to_write().contains(0));
     const auto page = bitmap.page_image(0);
     EXPECT_EQ(std::to_integer<int>(page[0]), 1 << 5);
     bitmap.prove(1);
-    EXPECT_TRUE(bitmap.stale_pages().contains(0));
+    EXPECT_TRUE(bitmap.pages_to_write().contains(0));
     EXPECT_EQ(std::to_integer<int>(bitmap.page_image(0)[0]), 0);
-    EXPECT_TRUE(bitmap.stale_pages().empty());
+    EXPECT_TRUE(bitmap.pages_to_write().empty());
 }
 
 TEST_F(BitmapTest, WhatIsUnprovenWhenThePeerIsLostIsDirty) {

@@ -1,0 +1,100 @@
+// What the simulator cannot bring about: a peer that breaks the protocol. Two resources, disks and a link without
+// delay.
+#include "blockrep/core/resource.hh"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+
+#include "blockrep/format/metadata.hh"
+
+namespace blockrep {
+namespace {
+
+constexpr std::uint64_t disk_size = 16 << 20;
+
+class ResourceTest : public ::testing::Test {
+  protected:
+    ResourceTest() {
+        for (std::uint32_t i = 0; i < 2; ++i) {
+            Settings settings;
+            settings.name = "r0";
+            settings.self = {{i + 1}, {}};
+            settings.self.incarnation.bytes[0] = static_cast<std::byte>(i + 1);
+            settings.peer = {2 - i};
+            settings.fencing = false;
+            settings.seed = 7 + i;
+            resources_[i] = std::make_unique<Resource>(settings);
+            base::Uuid device;
+            device.bytes[0] = static_cast<std::byte>(i + 1);
+            give(i, DiskOpened{disk_size, format_metadata(*geometry_of(disk_size), disk_size, device), 1});
+            give(i, CommandGiven{2, CommandKind::connect});
+        }
+        link_up();
+    }
+    Resource& a() { return *resources_[0]; }
+    Resource& b() { return *resources_[1]; }
+
+    void link_up() {
+        for (std::uint32_t i = 0; i < 2; ++i) resources_[i]->step(LinkOpened{}, now_, actions_[i]);
+        run();
+    }
+    void give(std::uint32_t node, Event event) {
+        resources_[node]->step(std::move(event), now_, actions_[node]);
+        run();
+    }
+    void pass(base::Duration duration) {
+        now_ = now_ + duration;
+        for (std::uint32_t i = 0; i < 2; ++i) give(i, TimePassed{});
+    }
+    // Everything ends at once, and well.
+    void run() {
+        while (!actions_[0].empty() || !actions_[1].empty()) {
+            const std::uint32_t node = actions_[0].empty() ? 1 : 0;
+            Actions actions;
+            actions.swap(actions_[node]);
+            for (auto& action : actions) perform(node, action);
+        }
+    }
+    void perform(std::uint32_t node, Action& action) {
+        const auto answer = [&](Event event) { resources_[node]->step(std::move(event), now_, actions_[node]); };
+        if (auto* read = std::get_if<ReadLocal>(&action)) {
+            answer(LocalReadDone{read->ticket, Payload{nullptr, nullptr, read->range.length}});
+        } else if (auto* write = std::get_if<WriteLocal>(&action)) {
+            answer(LocalWriteDone{write->ticket, {}});
+        } else if (auto* metadata = std::get_if<WriteMetadata>(&action)) {
+            answer(LocalWriteDone{metadata->ticket, {}});
+        } else if (auto* flush = std::get_if<FlushLocal>(&action)) {
+            answer(LocalFlushDone{flush->ticket, {}});
+        } else if (auto* frame = std::get_if<SendFrame>(&action)) {
+            resources_[1 - node]->step(FrameReceived{frame->frame, frame->payload}, now_, actions_[1 - node]);
+        } else if (std::holds_alternative<OpenLink>(action)) {
+            tries_link_[node] = true;
+        } else if (std::holds_alternative<CloseLink>(action)) {
+            tries_link_[node] = false;
+            resources_[1 - node]->step(LinkClosed{"closed by the peer"}, now_, actions_[1 - node]);
+        }
+    }
+
+    base::Instant now_{};
+    std::array<std::unique_ptr<Resource>, 2> resources_;
+    std::array<Actions, 2> actions_;
+    std::array<bool, 2> tries_link_{};
+};
+
+TEST_F(ResourceTest, TriesToConnectAgainAfterAPeerThatBrokeTheProtocol) {
+    give(0, CommandGiven{3, CommandKind::force_promote});
+    for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
+    ASSERT_EQ(a().replication(), ReplicationState::Established);
+    ASSERT_EQ(b().disk(), DiskState::UpToDate);
+    ASSERT_EQ(a().role(), Role::Primary);
+    give(0, FrameReceived{Numbered{1000, 0, Agreed{}}, {}});  // a gap
+    EXPECT_FALSE(tries_link_[0]);                             // the peer would go on alone
+    pass(base::Duration::seconds(2));
+    EXPECT_EQ(a().frozen_because(), "");
+    EXPECT_TRUE(tries_link_[0]);
+}
+
+}  // namespace
+}  // namespace blockrep
