@@ -62,7 +62,7 @@ class WitnessProcess {
         auto group = base::make_cpg_messenger(loop_);
         if (!group) return loop_.stop();
         group_ = *std::move(group);
-        said_ = {LifeMessage::Type::witness, mount, machine};
+        said_ = {LifeMessage::Type::witness, mount, machine, {}};
         base::GroupMessenger::Callbacks events;
         events.view_changed = [this](const base::GroupView& view) {
             if (!view.joined.empty()) say();
