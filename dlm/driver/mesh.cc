@@ -147,26 +147,28 @@ void Mesh::first_frame(const Connection& connection, base::ByteView frame) {
     // Not known yet: the group will tell; the caller tries again.
     if (found == peers_.end() || connection->peer() != found->second.member.process.node) return connection->close();
     auto& peer = found->second;
+    auto own_hello = peer.link->hello();
+    const auto kept = hear(peer, *hello);
+    // It may be meant for a session that was here before ours: the connection that we have stays.
+    if (!kept) return connection->close();
     if (peer.connection != nullptr) peer.connection->close();
     peer.connection = connection;
-    peer.greeted = false;
-    connection->send(peer.link->hello());
-    if (!greet(peer, *hello)) {
-        peer.connection->close();
-        peer.connection.reset();
-    }
+    connection->send(std::move(own_hello));
+    begin(peer, *kept);
+}
+
+// With the mutex. The frames to be sent again, unless the hello is none for us.
+std::optional<std::vector<base::Bytes>> Mesh::hear(Peer& peer, const LinkHello& hello) {
+    auto kept = peer.link->on_hello(hello);
+    if (kept) return std::move(*kept);
+    base::log_error("dlm: node {}: {}", peer.member.process.node.value, kept.error().message());
+    return std::nullopt;
 }
 
 // With the mutex.
-bool Mesh::greet(Peer& peer, const LinkHello& hello) {
-    const auto again = peer.link->on_hello(hello);
-    if (!again) {
-        base::log_error("dlm: node {}: {}", peer.member.process.node.value, again.error().message());
-        return false;
-    }
+void Mesh::begin(Peer& peer, const std::vector<base::Bytes>& kept) {
     peer.greeted = true;
-    for (const auto& frame : *again) peer.connection->send(frame);
-    return true;
+    for (const auto& frame : kept) peer.connection->send(frame);
 }
 
 void Mesh::frame_arrived(const base::Uuid& session, const Connection& connection, base::ByteView frame) {
@@ -180,7 +182,12 @@ void Mesh::frame_arrived(const base::Uuid& session, const Connection& connection
         if (!peer.greeted) {
             const auto decoded = decode_link_frame(frame);
             const auto* hello = decoded ? std::get_if<LinkHello>(&*decoded) : nullptr;
-            if (hello == nullptr || !greet(peer, *hello)) wrong = "no proper hello";
+            const auto kept = hello != nullptr ? hear(peer, *hello) : std::nullopt;
+            if (kept) {
+                begin(peer, *kept);
+            } else {
+                wrong = "no proper hello";
+            }
         } else {
             auto arrived = peer.link->on_frame(frame);
             if (arrived) {

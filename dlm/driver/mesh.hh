@@ -5,8 +5,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/io/event_loop.hh"
 #include "base/io/peer_connection.hh"
@@ -69,7 +71,8 @@ class Mesh {
     void accepted(Connection connection);
     void first_frame(const Connection& connection, base::ByteView frame);
     void frame_arrived(const base::Uuid& session, const Connection& connection, base::ByteView frame);
-    bool greet(Peer& peer, const LinkHello& hello);
+    std::optional<std::vector<base::Bytes>> hear(Peer& peer, const LinkHello& hello);
+    void begin(Peer& peer, const std::vector<base::Bytes>& kept);
     void drop(const base::Uuid& session, const Connection& connection, const std::string& why);
     void closed(const base::Uuid& session, const Connection& connection, const base::Error& why);
 

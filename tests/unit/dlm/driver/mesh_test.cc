@@ -1,0 +1,93 @@
+// Connections between sessions, over TCP on one loop.
+#include "dlm/driver/mesh.hh"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "tests/unit/base_io/loop_fixture.hh"
+
+namespace dlm {
+namespace {
+
+base::Uuid uuid_of(std::uint8_t number) {
+    base::Uuid uuid;
+    uuid.bytes[0] = static_cast<std::byte>(number);
+    return uuid;
+}
+
+class MeshTest : public LoopTest {
+  protected:
+    struct Session {
+        Session(base::EventLoop& loop, std::uint32_t node, std::uint8_t number, std::function<void()> arrived)
+            : member{{{node}, number}, {{node}, uuid_of(number)}, uuid_of(number), 0},
+              mesh(loop, mutex, options(member), [arrived = std::move(arrived)](auto&, auto) { arrived(); }) {
+            const auto port = mesh.listen();
+            EXPECT_TRUE(port);
+            member.port = port.value_or(0);
+        }
+        static Mesh::Options options(const Member& member) {
+            const auto port = static_cast<std::uint16_t>(20000 + ::getpid() % 20000);
+            return {"test",
+                    member.process.node,
+                    member.session,
+                    "secret",
+                    "127.0.0.1",
+                    port,
+                    {{{1}, "127.0.0.1"}, {{2}, "127.0.0.1"}}};
+        }
+        void expect(const Session& other) {
+            {
+                const std::lock_guard lock(mutex);
+                mesh.expect(other.member);
+            }
+            mesh.connect(other.member.session);
+        }
+        void send_to(const Session& other) {
+            const std::lock_guard lock(mutex);
+            mesh.send(other.member.session, {1, Unlock{1, "name", {}}});
+        }
+        bool connected() {
+            const std::lock_guard lock(mutex);
+            base::JsonWriter json;
+            mesh.describe(json);
+            return json.text().find("\"connected\":true") != std::string::npos;
+        }
+
+        Member member;
+        std::mutex mutex;
+        Mesh mesh;
+    };
+};
+
+// The caller keeps dialling a session that has ended, at a port where another one listens now.
+TEST_F(MeshTest, ACallForAnEndedSessionLeavesItsSuccessorAlone) {
+    auto first = std::make_unique<Session>(loop_, 1, 1, [this] { done(); });
+    Session caller(loop_, 2, 2, [] {});
+    first->expect(caller);
+    caller.expect(*first);
+    caller.send_to(*first);
+    run_until_done();
+    const auto port = first->member.port;
+    first.reset();
+
+    Session second(loop_, 1, 3, [this] { done(); });
+    ASSERT_EQ(second.member.port, port);
+    second.expect(caller);
+    caller.expect(second);
+    caller.send_to(second);
+    run_until_done();
+    int looked = 0;
+    int unconnected = 0;
+    base::EventLoop::Handle again;
+    std::function<void()> look = [&] {
+        if (!second.connected()) ++unconnected;
+        if (++looked == 200) return done();
+        again = loop_.after(base::Duration::milliseconds(5), look);
+    };
+    look();
+    run_until_done();
+    EXPECT_EQ(unconnected, 0);
+}
+
+}  // namespace
+}  // namespace dlm
