@@ -61,7 +61,7 @@ void MountOperations::attempt(Id id) {
     if (found == pending_.end() || !found->second.ready()) return;
     auto& pending = found->second;
     ++pending.runs;
-    View view(source_, io_.wall(), pending.refused);
+    View view(source_, io_.wall(), pending.refused, current_faults(pending));
     auto outcome = pending.operation(view);
     const bool needs = !outcome && outcome.error().code == make_error_code(Errc::needed);
     if (needs) return park(id, pending, view);
@@ -165,10 +165,10 @@ void MountOperations::need_anew(Id id, Pending& pending, const Needs& needs) {
 void MountOperations::read_needed(Id id, Pending& pending, const Needs& needs) {
     std::vector<BlockNeed> run;
     for (const auto& need : needs.blocks) {
-        pending.blocks.insert(need.number);
+        pending.blocks.insert(need);
         waiting_for_block_[need.number].push_back(id);
         if (reads_.contains(need.number)) continue;
-        reads_[need.number] = {need.covered_by, locks_.tenure(need.covered_by)};
+        reads_[need.number] = locks_.tenure(need.covered_by);
         const bool joins = !run.empty() && run.back().number + 1 == need.number && run.size() < longest_read;
         if (!joins && !run.empty()) issue_read(std::exchange(run, {}));
         run.push_back(need);
@@ -183,44 +183,49 @@ void MountOperations::issue_read(const std::vector<BlockNeed>& run) {
 
 void MountOperations::on_blocks(const std::vector<BlockNeed>& run, base::Result<MountIo::Blocks> read) {
     for (std::size_t i = 0; i < run.size(); ++i) {
-        if (read) {
-            on_block(run[i], (*read)[i]);
-        } else {
-            reads_.erase(run[i].number);
-            block_arrived(run[i].number, &read.error());
-        }
+        block_arrived(run[i], read ? take_block(run[i], (*read)[i]) : read.error());
     }
 }
 
-void MountOperations::on_block(const BlockNeed& need, const std::shared_ptr<Block>& block) {
-    const auto read = reads_.extract(need.number).mapped();
-    const auto fault = check(block->bytes, need.number, source_.superblock().uuid());
+// Why the block is of no use, if it is not.
+std::optional<base::Error> MountOperations::take_block(const BlockNeed& need, const std::shared_ptr<Block>& block) {
+    const auto tenure = reads_.at(need.number);
     // Another tenure of the lock: the block may have been changed elsewhere since. It is simply read again.
-    const bool valid = read.tenure != 0 && read.tenure == locks_.tenure(read.covered_by);
-    if (!valid || cache_.contains(need.number)) return block_arrived(need.number, nullptr);
-    if (fault != BlockFault::none) {
-        const base::Error error{make_error_code(Errc::corrupted),
-                                "block " + std::to_string(need.number) + ": " + text_of(fault)};
-        return block_arrived(need.number, &error);
+    const bool valid = tenure != 0 && tenure == locks_.tenure(need.covered_by);
+    if (!valid || cache_.contains(need.number)) return std::nullopt;
+    if (const auto fault = check(block->bytes, need.number, source_.superblock().uuid()); fault != BlockFault::none) {
+        return base::Error{make_error_code(Errc::corrupted),
+                           "block " + std::to_string(need.number) + ": " + text_of(fault)};
     }
-    if (const auto error = unfit(need, *block)) return block_arrived(need.number, &*error);
+    if (auto error = unfit(need, *block)) return error;
     io_.saw_sequence(block->as<BlockHeader>().sequence);
     cache_.insert_clean(need.number, need.covered_by, block);
-    block_arrived(need.number, nullptr);
+    return std::nullopt;
 }
 
-void MountOperations::block_arrived(BlockNumber number, const base::Error* error) {
-    auto node = waiting_for_block_.extract(number);
+// The error is told to the operations that need the block as it was asked for: they may do without it. Those that
+// need it under another lock or as something else ask anew.
+void MountOperations::block_arrived(const BlockNeed& need, const std::optional<base::Error>& error) {
+    const auto tenure = reads_.extract(need.number).mapped();
+    auto node = waiting_for_block_.extract(need.number);
     if (node.empty()) return;
     for (const auto id : node.mapped()) {
         const auto found = pending_.find(id);
-        if (found == pending_.end() || found->second.blocks.erase(number) == 0) continue;
-        if (error != nullptr) {
-            finish(id, std::unexpected(*error));
-        } else {
-            make_ready(id);
-        }
+        if (found == pending_.end()) continue;
+        auto& pending = found->second;
+        if (error && pending.blocks.contains(need)) pending.faults.insert_or_assign(need, Fault{*error, tenure});
+        const auto arrived = [&](const BlockNeed& waited) { return waited.number == need.number; };
+        if (std::erase_if(pending.blocks, arrived) > 0) make_ready(id);
     }
+}
+
+// What was wrong with a block is so no longer once another node may have written it.
+View::Faults MountOperations::current_faults(Pending& pending) const {
+    std::erase_if(pending.faults,
+                  [this](const auto& fault) { return locks_.tenure(fault.first.covered_by) != fault.second.tenure; });
+    View::Faults faults;
+    for (const auto& [need, fault] : pending.faults) faults.emplace(need, fault.error);
+    return faults;
 }
 
 void MountOperations::make_ready(Id id) {
@@ -299,7 +304,7 @@ void MountOperations::describe(base::JsonWriter& json) const {
         json.key("locks").begin_array();
         for (const auto& [name, mode] : pending.locks) json.value(name.text());
         json.end_array().key("blocks").begin_array();
-        for (const auto number : pending.blocks) json.value(number);
+        for (const auto& need : pending.blocks) json.value(need.number);
         json.end_array().member("journal_space", pending.space).end_object();
     }
     json.end_array();

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -40,6 +41,10 @@ class MountOperations {
 
   private:
     using Id = std::uint64_t;
+    struct Fault {
+        base::Error error;
+        std::uint64_t tenure = 0;  // of the lock that it was read under
+    };
     struct Pending {
         Mount::Operation operation;
         Mount::Completion done;
@@ -48,13 +53,10 @@ class MountOperations {
         std::set<LockName> refused;
         std::vector<LockName> protects;
         std::map<LockName, LockMode> locks;  // still waited for
-        std::set<BlockNumber> blocks;        // still waited for
+        std::set<BlockNeed> blocks;          // still waited for
+        std::map<BlockNeed, Fault> faults;   // what arrived and is of no use
         bool space = false;
         bool ready() const { return locks.empty() && blocks.empty() && !space; }
-    };
-    struct ReadUnderWay {
-        LockName covered_by;
-        std::uint64_t tenure = 0;
     };
 
     void attempt(Id id);
@@ -68,8 +70,9 @@ class MountOperations {
     void read_needed(Id id, Pending& pending, const Needs& needs);
     void issue_read(const std::vector<BlockNeed>& run);
     void on_blocks(const std::vector<BlockNeed>& run, base::Result<MountIo::Blocks> read);
-    void on_block(const BlockNeed& need, const std::shared_ptr<Block>& block);
-    void block_arrived(BlockNumber number, const base::Error* error);
+    std::optional<base::Error> take_block(const BlockNeed& need, const std::shared_ptr<Block>& block);
+    void block_arrived(const BlockNeed& need, const std::optional<base::Error>& error);
+    View::Faults current_faults(Pending& pending) const;
     void make_ready(Id id);
 
     MountIo& io_;
@@ -83,7 +86,7 @@ class MountOperations {
     std::deque<Id> ready_;
     std::map<LockName, std::vector<Id>> waiting_for_lock_;
     std::unordered_map<BlockNumber, std::vector<Id>> waiting_for_block_;
-    std::unordered_map<BlockNumber, ReadUnderWay> reads_;
+    std::unordered_map<BlockNumber, std::uint64_t> reads_;  // under way: the tenure of the lock that asked first
     std::vector<Id> waiting_for_space_;
     std::set<LockName> fresh_grants_;
     bool running_ = false;

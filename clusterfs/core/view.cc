@@ -56,7 +56,9 @@ base::Result<BlockHandle> View::fetch(BlockNumber number, const LockName& covere
     }
     auto handle = source_.cached_block(number);
     if (!handle) {
-        needs_.blocks.insert({number, covered_by, type});
+        const BlockNeed need{number, covered_by, type};
+        if (const auto fault = faults_.find(need); fault != faults_.end()) return std::unexpected(fault->second);
+        needs_.blocks.insert(need);
         return base::failure(Errc::needed, "block " + std::to_string(number));
     }
     const auto found = handle->as<BlockHeader>().magic;

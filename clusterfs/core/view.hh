@@ -81,9 +81,12 @@ inline constexpr std::size_t max_operation_blocks = 240;
 
 class View {
   public:
+    // Blocks that were read and are of no use to whoever needs them so, and why.
+    using Faults = std::map<BlockNeed, base::Error>;
+
     // `refused`: open locks that another holder kept from being granted exclusively (see lock()).
-    View(const ViewSource& source, base::WallTime now, std::set<LockName> refused = {})
-        : source_(source), now_(now), refused_(std::move(refused)) {}
+    View(const ViewSource& source, base::WallTime now, std::set<LockName> refused = {}, Faults faults = {})
+        : source_(source), now_(now), refused_(std::move(refused)), faults_(std::move(faults)) {}
     View(const View&) = delete;
     View& operator=(const View&) = delete;
 
@@ -128,6 +131,7 @@ class View {
     const ViewSource& source_;
     base::WallTime now_;
     std::set<LockName> refused_;
+    Faults faults_;
     std::vector<LockName> used_;
     Needs needs_;
     Transaction transaction_;

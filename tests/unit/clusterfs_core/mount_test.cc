@@ -7,7 +7,9 @@
 #include "clusterfs/core/error.hh"
 #include "clusterfs/core/inode.hh"
 #include "clusterfs/core/operations/attributes.hh"
+#include "clusterfs/core/operations/names.hh"
 #include "clusterfs/core/operations/open.hh"
+#include "clusterfs/core/operations/read_directory.hh"
 #include "clusterfs/core/slot_claim.hh"
 #include "clusterfs/format/allocation_group.hh"
 #include "clusterfs/format/block_seal.hh"
@@ -497,6 +499,71 @@ TEST_F(MountErrors, ADamagedBlockFailsOnlyWhoNeedsIt) {
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code, make_error_code(Errc::corrupted));
     EXPECT_NE(outcome.error().detail.find(std::to_string(root)), std::string::npos);
+}
+
+TEST_F(MountErrors, ADamagedInodeIsListedWithoutAttributes) {
+    BlockNumber bad = 0;
+    {
+        Rig rig(*device);
+        rig.start();
+        for (const auto* name : {"a", "b", "c"}) {
+            ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+                operations::NewFile file;
+                file.mode = mode_regular | 0644;
+                BASE_ASSIGN(const auto made, operations::create(view, {root, 0}, name, file));
+                if (*name == 'b') bad = made.inode;
+                return {};
+            }));
+        }
+        rig.stop();
+    }
+    device->at(bad).bytes[300] ^= std::byte{1};
+    Rig rig(*device);
+    rig.start();
+    std::vector<operations::DirectoryItem> items;
+    ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+        BASE_ASSIGN(items, operations::read_directory(view, {root, 0}, 0, 100, operations::WithAttributes::yes));
+        return {};
+    }));
+    std::size_t with_attributes = 0;
+    for (const auto& item : items) with_attributes += item.attributes ? 1 : 0;
+    EXPECT_EQ(items.size(), 5U);
+    EXPECT_EQ(with_attributes, 2U);
+}
+
+// A stale handle's inode number is now a block of something else, which another operation needs at the same time.
+TEST_F(MountErrors, AStaleReaderDoesNotDisturbARightfulOne) {
+    Rig rig(*device);
+    rig.start();
+    const auto geometry = rig.mount().superblock().geometry();
+    const auto number = geometry.map_block(geometry.group_count() - 1, 0);
+    const LockName lock{LockType::allocation_group, geometry.group_count() - 1};
+    rig.tell(LockWanted{lock, LockMode::exclusive});
+    rig.pass(base::Duration::milliseconds(10));
+    rig.withheld = {lock, inode_lock(number)};
+    std::optional<base::Result<void>> stale;
+    rig.begin(
+        [&](View& view) -> base::Result<void> {
+            BASE_TRY(view.lock(inode_lock(number), LockMode::shared));
+            BASE_TRY(view.block(number, inode_lock(number), BlockType::inode));
+            return {};
+        },
+        stale);
+    std::optional<base::Result<void>> rightful;
+    rig.begin(
+        [&](View& view) -> base::Result<void> {
+            BASE_TRY(view.lock(lock, LockMode::shared));
+            BASE_TRY(view.block(number, lock, BlockType::allocation_map));
+            return {};
+        },
+        rightful);
+    rig.hold_reads = true;
+    rig.tell(LockGranted{inode_lock(number), LockMode::shared});
+    rig.tell(LockGranted{lock, LockMode::shared});
+    rig.end_reads();
+    ASSERT_TRUE(stale && rightful);
+    EXPECT_FALSE(*stale);
+    EXPECT_TRUE(*rightful) << rightful->error().message();
 }
 
 TEST_F(MountJournal, GoesRoundAndRound) {

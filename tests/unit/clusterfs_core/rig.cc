@@ -93,6 +93,11 @@ void Rig::end_flushes() {
     for (const auto ticket : std::exchange(flushes_, {})) tell(DeviceFlushed{ticket, {}});
 }
 
+void Rig::end_reads() {
+    hold_reads = false;
+    for (const auto& read : std::exchange(reads_, {})) settle({read});
+}
+
 void Rig::settle(Actions actions) {
     for (;;) {
         mount_.check_invariants();
@@ -110,6 +115,7 @@ void Rig::settle(Actions actions) {
 
 void Rig::perform(const Action& action) {
     if (const auto* read = std::get_if<ReadBlocks>(&action)) {
+        if (hold_reads) return reads_.push_back(*read);
         std::vector<std::shared_ptr<Block>> blocks;
         for (std::uint32_t i = 0; i < read->count; ++i) {
             blocks.push_back(std::make_shared<Block>(device_.at(read->first + i)));

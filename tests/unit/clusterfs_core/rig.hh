@@ -43,6 +43,7 @@ class Rig {
     void tell(Event event);
     void pass(base::Duration time);
     void end_flushes();
+    void end_reads();
     Mount& mount() { return mount_; }
 
     bool started = false;
@@ -53,6 +54,7 @@ class Rig {
     bool answer_invalidations = true;
     std::optional<base::Error> write_error;
     bool hold_flushes = false;  // until end_flushes()
+    bool hold_reads = false;    // until end_reads()
     template <typename T>
     std::vector<T> actions() const {
         std::vector<T> found;
@@ -70,7 +72,8 @@ class Rig {
     Mount mount_;
     base::Instant now_;
     std::deque<Event> events_;
-    std::vector<Ticket> flushes_;  // held
+    std::vector<Ticket> flushes_;    // held
+    std::vector<ReadBlocks> reads_;  // held
 };
 
 }  // namespace clusterfs::test
