@@ -1,6 +1,7 @@
 """As long as nobody can prove that the other node is dead, nothing goes on; nothing is acknowledged, nothing is lost.
 First the links are cut while no BMC works, then healed: both go on in the same lives. Then a dies and its BMC lies for a
 while: b waits for it, and goes on when the BMC can be believed again."""
+import json
 import time
 
 from .common import NODES, Broken, expect, fresh_directory, same_listing
@@ -32,7 +33,20 @@ def links_without_bmcs(lab, loads):
         if time.monotonic() > until:
             raise Broken('nobody writes a minute after the links were healed')
         time.sleep(0.1)
-    return [node for node in NODES if lab.verb('power', node, 'status') == 'on\n']
+    return who_is_on_for_good(lab)
+
+
+def who_is_on_for_good(lab):
+    """The nodes that have power, once nobody is wanted dead any more: an order may still be on its way before."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        alive = [node for node in NODES if lab.verb('power', node, 'status') == 'on\n']
+        told = [lab.run(node, 'cfs-fence', 'status', '--json', check=False) for node in alive]
+        states = [json.loads(each.stdout)['fencing'] for each in told if each.returncode == 0]
+        if len(states) == len(alive) and not any(state['fences'] or state['running'] for state in states):
+            return alive
+        time.sleep(0.2)
+    raise Broken('a minute after all was healed somebody is still wanted dead')
 
 
 def death_behind_a_lie(lab, load):

@@ -90,7 +90,8 @@ void World::recovered(std::uint32_t index, std::uint32_t by) {
 }
 
 void World::client(std::uint32_t index, std::uint64_t life) {
-    scheduler_.after(random_.between(Duration::microseconds(10), Duration::milliseconds(8)), [this, index, life] {
+    const auto longest = settling_ ? Duration::milliseconds(200) : Duration::milliseconds(8);
+    scheduler_.after(random_.between(Duration::microseconds(10), longest), [this, index, life] {
         if (members_[index].life != life || !machine(index).mounted() || !working_) return;
         if (random_.one_in(20)) return one_commit(index, life);
         one_operation(index, life);
@@ -297,6 +298,7 @@ void World::unmounted(std::uint32_t index) { gone_.insert(index); }
 
 // What was cut heals, and who was asked to be shot is: then nothing happens any more.
 void World::settle() {
+    settling_ = true;
     std::uint64_t boots = 0;
     do {
         boots = machine(0).boots() + machine(1).boots();

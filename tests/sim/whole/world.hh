@@ -85,6 +85,7 @@ class World {
     bool cluster_works_ = true;
     base::Instant together_since_;
     bool working_ = true;
+    bool settling_ = false;  // clients work at leisure while what was broken mends
     std::set<std::uint32_t> gone_;  // unmounted at the end
 };
 
