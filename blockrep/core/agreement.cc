@@ -23,7 +23,6 @@ void Resource::State::start_negotiation() {
     replication = ReplicationState::Off;
     agreed_sent = agreed_received = false;
     bitmap_received = sync_starting = sync_finishing = sync_finish_sent = false;
-    peer_left = false;
     peer_report.reset();
     own_report = make_report();
     send(*own_report);
@@ -112,7 +111,7 @@ void Resource::State::check_established() {
         disk = DiskState::UpToDate;
         missed_writes = false;
         superblock.consistent = superblock.up_to_date = true;
-        superblock.primary = role == Role::Primary;
+        superblock.primary = writes_here();
         crashed_primary = false;
         save(false, {});
     } else if (has_disk() && disk == DiskState::UpToDate) {

@@ -87,6 +87,7 @@ void Resource::State::close_disk() {
     for (auto& [id, write] : writes) {
         if (!write.local_unsent) continue;
         write.local_pending = write.local_unsent = write.stored_local = false;
+        release_awaiting(id);
     }
     abandon_resync();
     drop_jobs();

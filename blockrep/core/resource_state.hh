@@ -158,7 +158,6 @@ struct Resource::State {
     std::optional<base::Instant> link_lost_at;
     bool grace_over = false;
     bool fence_requested = false;
-    bool peer_left = false;
 
     // ---- agreement with the peer
     ReplicationState replication = ReplicationState::Off;
@@ -210,6 +209,8 @@ struct Resource::State {
     std::optional<PendingLeave> leave;
     std::optional<Ticket> demoting;
     bool demotion_saving = false;
+    // Also on its way to be Primary: the superblock that says so may be written already.
+    bool writes_here() const { return promoting || (role == Role::Primary && !demotion_saving); }
     bool in_pump = false;
 
     // random.

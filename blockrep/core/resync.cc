@@ -48,7 +48,7 @@ void Resource::State::begin_sync_as_source() {
     disk = DiskState::UpToDate;  // the only other replica is about to be declared behind
     superblock.consistent = superblock.up_to_date = true;
     superblock.peer_outdated = true;
-    superblock.primary = role == Role::Primary;
+    superblock.primary = writes_here();
     crashed_primary = false;
     peer_behind = true;
     save(true, [this, in = session_number] {
@@ -63,7 +63,7 @@ void Resource::State::on(const SyncStart& message, const Payload&) {
     sync_starting = true;
     disk = DiskState::Inconsistent;
     superblock.consistent = superblock.up_to_date = superblock.peer_outdated = false;
-    superblock.primary = role == Role::Primary;
+    superblock.primary = writes_here();
     superblock.generations.current = message.sync_generation;
     superblock.generations.bitmap = 0;
     crashed_primary = false;

@@ -42,7 +42,8 @@ struct Superblock {
     std::uint64_t disk_size = 0;
     bool consistent = false;     // else a resync was under way, or nothing was ever written
     bool up_to_date = false;     // consistent, and not known to be older than the peer's
-    bool primary = false;        // set while Primary: found at attach, the node crashed
+    bool primary = false;        // set while Primary, or written through by one without a disk: found at attach, the
+                                 // node crashed, and its activity log counts
     bool peer_outdated = false;  // the peer is known not to have the newest data: this replica may go on alone
     Generations generations;
     bool operator==(const Superblock&) const = default;

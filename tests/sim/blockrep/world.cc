@@ -150,6 +150,20 @@ void World::lose_both() {
     }
 }
 
+// One Primary is allowed, and the other was promoted while this one was frozen without good data: refused, until the
+// operator gives up what its clients still wait for.
+void World::end_double_primary() {
+    if (two_primaries) return;
+    for (auto& node : nodes_) {
+        if (!node->running() || node->resource().role() != blockrep::Role::Primary) return;
+    }
+    for (std::uint32_t i = 0; i < 2; ++i) {
+        if (is_full_replica(i)) continue;
+        log("the operator ends a Primary without good data");
+        return node(i).crash(false);
+    }
+}
+
 // No more faults: everything must come to rest, answered and in sync.
 void World::settle() {
     link_works = true;
@@ -171,8 +185,10 @@ void World::settle() {
     }
     for (int i = 0; i < 600 && !synced(); ++i) {
         try_connect();
+        const bool operator_looks = i > 50 && i % 10 == 0;
+        if (operator_looks) end_double_primary();
         for (auto& node : nodes_) {
-            if (i > 50 && i % 10 == 0) node->put_right();
+            if (operator_looks) node->put_right();
         }
         for (std::uint32_t n = 0; n < 2; ++n) {
             if (!node(n).powered() && i > 100) node(n).boot();

@@ -169,6 +169,7 @@ class World {
     void order_something(std::uint32_t which);
     void lose_both();
     void leave_one_alone();
+    void end_double_primary();
     void settle();
     void compare();
 
