@@ -75,7 +75,6 @@ void Machine::start_mount() {
     auto options = world_.mount_options();
     options.self = life_;
     mount_ = std::make_unique<Mount>(options, disk_.data().block_count());
-    world_.mount_starts(index_);
     step(blockrep::ClientOpened{});
     call([this](auto now, auto wall, Actions& actions) { mount_->start(now, wall, actions); });
 }

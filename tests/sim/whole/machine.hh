@@ -35,6 +35,8 @@ class Machine {
     // Somebody on this machine waits for the end of another.
     bool wants_somebody_fenced() const { return !wishes_.empty(); }
     std::uint64_t boots() const { return run_; }
+    // Its lockspace has been one with that life: whatever becomes of it, the mount will be told.
+    bool has_met(const base::NodeIncarnation& life) const { return met_.contains(life); }
     // Once in a life: it has seen the other node (two_node, wait_for_all).
     void become_quorate();
     bool quorate() const { return quorate_; }
@@ -124,6 +126,7 @@ class Machine {
     std::unique_ptr<dlm::Lockspace> lockspace_;
     dlm::Member self_;
     std::unique_ptr<sim_dlm::Peers> peers_;
+    std::set<base::NodeIncarnation> met_;
     std::map<clusterfs::LockName, HeldLock> held_;
     std::map<dlm::LockId, clusterfs::LockName> names_;
     dlm::LockId next_lock_ = 1;

@@ -23,6 +23,7 @@ LockMode from_mode(dlm::Mode mode) {
 
 void Machine::start_lockspace() {
     const auto session = world_.random().uuid();
+    met_.clear();
     self_ = {{life_.node, static_cast<std::uint32_t>(run_ + 100)}, life_, session, 7789};
     lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, base::Duration::seconds(10)});
     peers_ = std::make_unique<sim_dlm::Peers>(world_.network(), life_.node, session,
@@ -72,6 +73,7 @@ void Machine::perform(dlm::Action& action) {
     } else if (auto* blocking = std::get_if<dlm::BlockingNotice>(&action)) {
         later({}, [this, notice = *blocking] { lock_wanted(notice); });
     } else if (auto* notice = std::get_if<dlm::NodeNotice>(&action)) {
+        met_.insert(notice->life);
         if (notice->phase == dlm::NodePhase::recovered) {
             later({}, [this, life = notice->life] { happened(clusterfs::NodeDied{life}); });
         }

@@ -66,13 +66,14 @@ void World::run() {
 
 // ---- clients
 // ---------------------------------------------------------------------------------------------------------
-// Who is dead by now will have been recovered when it is mounted; who dies later, when its locks are released.
-void World::mount_starts(std::uint32_t index) { members_[index].dead_before = unrecovered_; }
-
+// Who was dead before the lockspace began has been recovered when it is mounted; who dies later, when its locks are
+// released.
 void World::mounted(std::uint32_t index) {
     say(std::string("mounted on ") + (index == 0 ? "a" : "b"));
     auto& member = members_[index];
-    for (const auto dead : member.dead_before) recovered(dead, index);
+    for (const auto& [dead, life] : std::map(unrecovered_)) {
+        if (!machine(index).has_met(life)) recovered(dead, index);
+    }
     recovered(index, index);
     for (int i = 0; i < clients_per_node; ++i) client(index, member.life);
 }
@@ -151,7 +152,7 @@ void World::power_off(std::uint32_t index) {
     auto& member = members_[index];
     ++member.life;
     member.busy = 0;
-    unrecovered_.insert(index);
+    unrecovered_.insert_or_assign(index, machine(index).life());
     break_connection(connection);
     rings_change(Duration::milliseconds(300), Duration::seconds(1));
     power_on_later(index);

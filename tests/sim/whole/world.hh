@@ -28,7 +28,6 @@ class World {
     sim_fencing::Device& fence_device(const std::string& name) { return *fence_devices_.at(name); }
     void say(const std::string& what);
 
-    void mount_starts(std::uint32_t index);
     void mounted(std::uint32_t index);
     void unmounted(std::uint32_t index);
     // `by`: whose disk tells what is there.
@@ -44,7 +43,6 @@ class World {
         std::uint64_t committed_up_to = 0;
         std::size_t busy = 0;
         std::uint64_t life = 0;
-        std::set<std::uint32_t> dead_before;
     };
     void prepare();
     bool reach(base::NodeId a, base::NodeId b) const;
@@ -79,13 +77,13 @@ class World {
     std::unique_ptr<sim::Workload> workload_;
     std::array<std::unique_ptr<Machine>, 2> machines_;
     std::array<Member, 2> members_;
-    std::set<std::uint32_t> unrecovered_;
+    std::map<std::uint32_t, base::NodeIncarnation> unrecovered_;  // whose journals count; in which life they died
     std::uint64_t next_connection_ = 1;
     bool link_works_ = true;
     bool cluster_works_ = true;
     base::Instant together_since_;
     bool working_ = true;
-    bool settling_ = false;  // clients work at leisure while what was broken mends
+    bool settling_ = false;         // clients work at leisure while what was broken mends
     std::set<std::uint32_t> gone_;  // unmounted at the end
 };
 
