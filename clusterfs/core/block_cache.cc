@@ -154,12 +154,19 @@ std::vector<BlockCache::InPlaceWrite> BlockCache::begin_in_place(std::size_t lim
 std::vector<BlockCache::InPlaceWrite> BlockCache::begin_in_place(const LockName& covered_by) {
     const auto covered = by_lock_.find(covered_by);
     if (covered == by_lock_.end()) return {};
-    std::vector<BlockNumber> chosen;
+    std::set<BlockNumber> chosen;
     for (const auto number : covered->second) {
-        const auto& entry = entries_.at(number);
-        if (entry.committed_image && !entry.writing_image) chosen.push_back(number);
+        if (!may_go_in_place(number)) continue;
+        std::size_t run = 0;
+        for (auto next = number; run < longest_write && may_go_in_place(next); ++next, ++run) chosen.insert(next);
+        for (auto next = number; run < longest_write && may_go_in_place(next - 1); ++run) chosen.insert(--next);
     }
-    return start_writes(chosen);
+    return start_writes({chosen.begin(), chosen.end()});
+}
+
+bool BlockCache::may_go_in_place(BlockNumber number) const {
+    const auto found = entries_.find(number);
+    return found != entries_.end() && found->second.committed_image && !found->second.writing_image;
 }
 
 void BlockCache::in_place_done(BlockNumber first, std::size_t count) {

@@ -59,7 +59,8 @@ class BlockCache {
     // Consecutive runs of committed blocks that are not being written in place yet; they are now. At most `limit`
     // blocks, those committed before record `before` only.
     std::vector<InPlaceWrite> begin_in_place(std::size_t limit, std::uint64_t before);
-    // Only those that this lock covers.
+    // Those that this lock covers, and their neighbours: they cost little more in the same write, and then their locks
+    // can be given back at once when they are asked for.
     std::vector<InPlaceWrite> begin_in_place(const LockName& covered_by);
     void in_place_done(BlockNumber first, std::size_t count);
     std::size_t committed_blocks() const { return committed_.size(); }
@@ -102,6 +103,7 @@ class BlockCache {
     void uncover(const LockName& lock, BlockNumber number);
     void free_blocks(BlockNumber first, std::uint64_t count);
     void free_block(BlockNumber number, Entry& entry);
+    bool may_go_in_place(BlockNumber number) const;
     std::vector<InPlaceWrite> start_writes(const std::vector<BlockNumber>& sorted);
 
     std::size_t clean_limit_;

@@ -73,6 +73,26 @@ TEST_F(BlockCacheTest, JoinsNeighbours) {
     EXPECT_EQ(writes[0].blocks.size(), 3U);
 }
 
+TEST_F(BlockCacheTest, NeighboursGoInPlaceTogether) {
+    for (BlockNumber number = 100; number < 1000; ++number) change(number, number == 500 ? inode_5 : inode_6);
+    change(2000, inode_6);
+    commit(1);
+    change(510, inode_6);  // changed again: what was committed may be written all the same
+    const auto before = cache.begin_in_place(1, 2);
+    ASSERT_EQ(before.at(0).first, 100U);
+    const auto writes = cache.begin_in_place(inode_5);
+    ASSERT_EQ(writes.size(), 1U);
+    EXPECT_EQ(writes[0].blocks.size(), 256U);
+    EXPECT_LE(writes[0].first, 500U);
+    EXPECT_GT(writes[0].first + writes[0].blocks.size(), 511U);
+    cache.in_place_done(writes[0].first, writes[0].blocks.size());
+    EXPECT_FALSE(cache.dirt_under(inode_5).any());
+    put_in_place(inode_6);
+    cache.in_place_done(100, 1);
+    EXPECT_TRUE(cache.dirt_under(inode_6).uncommitted);
+    EXPECT_FALSE(cache.dirt_under(inode_6).not_in_place);
+}
+
 TEST_F(BlockCacheTest, ForgetsOnlyCleanBlocks) {
     change(1, inode_5);
     for (BlockNumber number = 10; number < 30; ++number) {
