@@ -90,6 +90,9 @@ class Context {
     CheckReport& report() { return report_; }
     std::map<InodeNumber, KnownInode>& inodes() { return inodes_; }
     Deferred& deferred() { return deferred_; }
+    // A journal is left as it was found: it may hold records.
+    void journal_left() { all_journals_empty_ = false; }
+    bool all_journals_empty() const { return all_journals_empty_; }
     void enter(const char* pass) const {
         if (options_.entering) options_.entering(pass);
     }
@@ -103,6 +106,7 @@ class Context {
     std::vector<bool> claimed_;
     std::map<InodeNumber, KnownInode> inodes_;
     Deferred deferred_;
+    bool all_journals_empty_ = true;
 };
 
 // The passes, in this order.

@@ -50,6 +50,7 @@ class DirectoryCheck {
             const auto high = i + 1 < tree.records.size() ? tree.records[i + 1].key : max_cookie + 1;
             read_leaf(tree.records[i], high);
         }
+        if (tree.records.empty()) damage("it has no leaf");
         if (!tree.records.empty() && tree.records[0].key != 0) damage("its first leaf does not begin at 0");
     }
 

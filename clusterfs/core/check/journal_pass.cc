@@ -86,7 +86,10 @@ base::Result<void> check_journal(Context& context, std::uint32_t slot) {
     base::Result<JournalState> state = base::failure(Errc::journal_corrupted, "it cannot be read");
     if (loaded.block != nullptr) state = parse_journal_header(region, *loaded.block);
     if (!state) {
-        if (!context.found(Problem::journal_header_damaged, slot_text(slot))) return {};
+        if (!context.found(Problem::journal_header_damaged, slot_text(slot))) {
+            context.journal_left();
+            return {};
+        }
         return empty_journal(context, slot);
     }
     context.whole().saw_sequence(state->sequence);

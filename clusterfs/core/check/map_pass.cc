@@ -113,9 +113,9 @@ class MapCheck {
         context_.report().used_blocks += map().block_count - map().free_count - map().free_metadata_count;
     }
 
-    // All journals are empty now: what was metadata may become data.
+    // With all journals empty, what was metadata may become data.
     void reclaim() {
-        if (context_.options().read_only || map().free_metadata_count == 0) return;
+        if (context_.options().read_only || !context_.all_journals_empty() || map().free_metadata_count == 0) return;
         for (std::uint32_t i = 0; i < map().block_count; ++i) {
             if (map().state(i) == BlockState::free_metadata) map().set_state(i, BlockState::free);
         }

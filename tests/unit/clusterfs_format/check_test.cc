@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "clusterfs/core/check/problem.hh"
@@ -245,6 +246,17 @@ TEST_F(Check, EntryTwice) {
     });
     expect_repaired({Problem::entry_twice});
 }
+TEST_F(Check, DirectoryTreeWithoutLeaves) {
+    edit<Inode>(wide_, [](Inode& inode) {
+        std::fill_n(root_records_of(inode), root_capacity_of(inode), TreeRecord{});
+        root_of(inode).count = 0;
+        root_of(inode).level = 0;
+        inode.entries = 0;
+        inode.blocks = 0;
+    });
+    expect_repaired({Problem::directory_damaged});
+    EXPECT_FALSE(exists(wide_, "any"));
+}
 TEST_F(Check, EntryCount) {
     edit<Inode>(wide_, [](Inode& inode) { inode.entries = 3; });
     expect_repaired({Problem::entry_count});
@@ -337,6 +349,24 @@ TEST_F(Check, LeavesEverythingWhenTold) {
     const auto outcome = check(false, false);
     EXPECT_GT(outcome.report.left(), 0U);
     EXPECT_TRUE(exists(directory_, "inside"));
+}
+
+// The journal whose header stays damaged may hold a record of it.
+TEST_F(Check, LeavesFreeMetadataWhereAJournalMayHoldIt) {
+    const auto place = whole_->superblock().geometry().map_block(0, 0);
+    edit<AllocationMap>(place, [](AllocationMap& map) {
+        map.set_state(15000, BlockState::free_metadata);
+        --map.free_count;
+        ++map.free_metadata_count;
+    });
+    rot(whole_->superblock().slots[1].journal_first);
+    const std::function<bool(const checking::ProblemRow&)> not_the_journal = [](const checking::ProblemRow& row) {
+        return row.problem != Problem::journal_header_damaged;
+    };
+    (void)check(false, not_the_journal);
+    EXPECT_EQ(on_disk<AllocationMap>(place).state(15000), BlockState::free_metadata);
+    (void)check(false);
+    EXPECT_EQ(on_disk<AllocationMap>(place).state(15000), BlockState::free);
 }
 
 TEST_F(Check, CopiesSharedDataForTheSecondFile) {
