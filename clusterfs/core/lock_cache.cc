@@ -85,7 +85,10 @@ bool LockCache::refuses_pins(const LockName& name) const {
 
 bool LockCache::want(const LockName& name, LockMode mode, base::Instant now, Actions& actions) {
     auto& lock = locks_[name];
-    if (name.type == LockType::open && mode == LockMode::exclusive && lock.pins > 0) return false;
+    if (name.type == LockType::open && mode == LockMode::exclusive && lock.pins > 0) {
+        lock.deletion_wanted = true;
+        return false;
+    }
     lock.waited = std::max(lock.waited, mode);
     advance(name, now, actions);
     return true;
@@ -108,6 +111,7 @@ void LockCache::unpin(const LockName& name, base::Instant now, Actions& actions)
     base::ensure(lock != nullptr && lock->pins > 0, "a lock is unpinned that is not pinned");
     --lock->pins;
     if (lock->pins > 0) return;
+    lock->deletion_wanted = false;
     // Whoever wants to delete the inode asks for its lock first and finds the open lock given up with it.
     if (name.type == LockType::open && granted_mode(inode_lock(name.number)) == LockMode::none) {
         lock->hurried = true;
@@ -164,6 +168,7 @@ void LockCache::on_wanted(const LockName& name, LockMode mode, base::Instant now
     auto* lock = find(name);
     if (lock == nullptr) return;
     lock->other = std::max(lock->other, mode);
+    lock->deletion_wanted |= name.type == LockType::open && lock->pins > 0 && mode == LockMode::exclusive;
     advance(name, now, actions);
 }
 
@@ -176,6 +181,8 @@ void LockCache::on_kernel_invalidated(Ticket ticket, base::Instant now, Actions&
     lock.invalidation = 0;
     if (lock.read_served) return invalidate_kernel(name, lock, actions);
     lock.kernel_may_cache = false;
+    // Pages wait for the read that brings them. Nothing waits for what is being listed: once more when it was answered.
+    lock.forget_again = lock.pins > 0 && owner_.may_be_directory(name.number);
     lock.phase = Phase::parked;
     advance(name, now, actions);
 }
@@ -231,6 +238,10 @@ void LockCache::advance(const LockName& name, base::Instant now, Actions& action
         begin_to_give_back(name, *lock, now, actions);
     }
     if (lock->phase == Phase::parked && lock->pins == 0) {
+        if (std::exchange(lock->forget_again, false)) {
+            lock->phase = Phase::revoking;
+            return invalidate_kernel(name, *lock, actions);
+        }
         lock->phase = Phase::cleaning;
         cleaning_.insert(name);
     }
@@ -268,6 +279,7 @@ void LockCache::give_back(const LockName& name, Lock& lock, base::Instant now, A
     lock.phase = Phase::idle;
     lock.mode = lock.keep;
     lock.hurried = false;
+    lock.made_here = false;
     if (lock.mode == LockMode::none) {
         owner_.forget(name);
         lock.tenure = 0;
@@ -291,6 +303,27 @@ void LockCache::release_open_lock_of(InodeNumber inode, base::Instant now, Actio
     open->hurried = true;
     open->other = LockMode::exclusive;
     advance(name, now, actions);
+}
+
+bool LockCache::is_open(InodeNumber inode) const {
+    const auto* open = find({LockType::open, inode});
+    return open != nullptr && open->pins > 0;
+}
+
+bool LockCache::deletion_was_wanted(InodeNumber inode) const {
+    const auto* open = find({LockType::open, inode});
+    return open != nullptr && open->deletion_wanted;
+}
+
+void LockCache::note_made(InodeNumber inode) {
+    auto* lock = find(inode_lock(inode));
+    base::ensure(lock != nullptr && lock->mode == LockMode::exclusive, "an inode is made without its lock");
+    lock->made_here = true;
+}
+
+bool LockCache::open_nowhere(InodeNumber inode) const {
+    const auto* lock = find(inode_lock(inode));
+    return lock != nullptr && lock->made_here && !is_open(inode);
 }
 
 bool LockCache::may_kernel_cache(InodeNumber inode) {
@@ -337,7 +370,7 @@ bool LockCache::give_all_back(base::Instant now, Actions& actions) {
         lock->waited = LockMode::none;
         lock->pins = 0;
         // There is no kernel any more that could be told.
-        lock->kernel_may_cache = false;
+        lock->kernel_may_cache = lock->forget_again = false;
         if (lock->phase == Phase::revoking) {
             invalidations_.erase(std::exchange(lock->invalidation, 0));
             lock->phase = Phase::parked;

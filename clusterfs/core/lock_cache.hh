@@ -77,6 +77,14 @@ class LockCache {
     // Those whose covered blocks are awaited.
     const std::set<LockName>& cleaning() const { return cleaning_; }
 
+    // Of inodes by their open lock: pinned here; and somebody, here or elsewhere, asked for it exclusively since it is,
+    // as who wants to delete the inode does.
+    bool is_open(InodeNumber inode) const;
+    bool deletion_was_wanted(InodeNumber inode) const;
+    // Made by an operation of this node. As long as its lock stays exclusive, no other node can have it open.
+    void note_made(InodeNumber inode);
+    bool open_nowhere(InodeNumber inode) const;
+
     bool may_kernel_cache(InodeNumber inode);
     void note_read_served(InodeNumber inode);
 
@@ -106,6 +114,9 @@ class LockCache {
         bool hurried = false;           // no minimum hold, no new request before it was given back
         bool kernel_may_cache = false;  // a reply has told the kernel so since the lock was granted
         bool read_served = false;       // since the invalidation began
+        bool forget_again = false;      // a directory was being listed when the kernel had forgotten it
+        bool deletion_wanted = false;   // of an open lock: asked for exclusively since it is pinned
+        bool made_here = false;         // of an inode's lock: exclusive since the inode was made
         Ticket invalidation = 0;
         std::uint64_t tenure = 0;
     };

@@ -40,6 +40,13 @@ void Mount::unpin(const LockName& name, base::Instant now, base::WallTime wall, 
     s.settle();
 }
 
+bool Mount::close(InodeNumber inode, base::Instant now, base::WallTime wall, Actions& actions) {
+    auto& s = *state_;
+    const bool nameless = s.locks.deletion_was_wanted(inode) || s.has_no_links(inode);
+    unpin({LockType::open, inode}, now, wall, actions);
+    return nameless && !s.locks.is_open(inode);
+}
+
 void Mount::note_data_written() { state_->journal.note_data_written(); }
 
 void Mount::commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions) {
@@ -115,6 +122,7 @@ std::uint32_t Mount::slot() const { return state_->slot; }
 BlockHandle Mount::cached_block(BlockNumber number) const { return state_->cache.find(number); }
 LockMode Mount::held(const LockName& name) const { return state_->locks.usable(name); }
 bool Mount::refuses_pins(const LockName& name) const { return state_->locks.refuses_pins(name); }
+bool Mount::open_nowhere(InodeNumber inode) const { return state_->locks.open_nowhere(inode); }
 bool Mount::freed_recently(BlockNumber number) const { return state_->journal.freed_recently(number); }
 AllocationHints* Mount::allocation_hints() const { return &state_->hints; }
 bool Mount::journal_has_space() const { return state_->journal.has_space(); }

@@ -79,6 +79,7 @@ void MountOperations::complete(Id id, View& view, base::Result<void> outcome) {
             base::ensure(!source_.read_only(), "an operation changes a read-only filesystem");
             base::ensure(transaction.blocks.size() <= max_operation_blocks, "an operation is of bounded size");
             note_changed_groups(transaction);
+            for (const auto inode : transaction.made) locks_.note_made(inode);
             cache_.apply(transaction);
             journal_.note_change(transaction);
         }

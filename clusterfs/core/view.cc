@@ -105,6 +105,7 @@ base::Result<Block*> View::create(BlockNumber number, const LockName& covered_by
     header.number = number;
     header.owner = owner;
     auto* image = fresh.get();
+    if (type == BlockType::inode) transaction_.made.push_back(number);
     transaction_.blocks.insert_or_assign(number, Transaction::Change{std::move(fresh), covered_by});
     return image;
 }

@@ -1,5 +1,6 @@
 // opendir, readdir, readdirplus, releasedir, fsyncdir.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,25 +28,28 @@ void opendir(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
                        auto file = std::make_unique<OpenFile>();
                        file->inode = {inode.number, attributes->generation};
                        file->shared = owner.open_inodes().get(inode.number);
-                       file->shared->opened();
+                       // Like pages: true as long as the directory's lock is held, and then dropped with them.
+                       file->cached = owner.options().kernel_caching;
+                       info.cache_readdir = info.keep_cache = file->cached ? 1 : 0;
                        info.fh = reinterpret_cast<std::uint64_t>(file.get());
                        if (fuse_reply_open(request, &info) == 0) {
                            static_cast<void>(file.release());
                            return;
                        }
-                       owner.close(file->inode, *file->shared);
+                       owner.close(file->inode);
                    });
 }
 
 void releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
     const std::unique_ptr<OpenFile> file(&open_file_of(info));
-    filesystem_of(request).close(file->inode, *file->shared);
+    filesystem_of(request).close(file->inode);
     fuse_reply_err(request, 0);
 }
 
 struct Listing {
     std::vector<DirectoryItem> items;
     std::vector<double> validity;
+    std::optional<LockName> pin;
 };
 
 // One reply's worth of entries, as the kernel wants them.
@@ -114,10 +118,15 @@ void read_entries(fuse_req_t request, std::size_t room, off_t offset, const fuse
     const bool plus = with == WithAttributes::yes;
     const auto limit = std::max<std::size_t>(room / (plus ? entry_with_attributes_size : plain_entry_size), 1);
     filesystem.run(
-        [&filesystem, inode = open_file_of(info).inode, after = static_cast<std::uint64_t>(offset), limit,
-         with](View& view) -> base::Result<Listing> {
+        [&filesystem, inode = open_file_of(info).inode, cached = open_file_of(info).cached,
+         after = static_cast<std::uint64_t>(offset), limit, with](View& view) -> base::Result<Listing> {
             Listing listing;
             BASE_ASSIGN(listing.items, operations::read_directory(view, inode, after, limit, with));
+            if (cached) {
+                listing.pin = inode_lock(inode.number);
+                BASE_TRY(view.pin(*listing.pin, LockMode::shared));
+                filesystem.driver().note_read_served(inode.number);
+            }
             for (const auto& item : listing.items) {
                 if (item.attributes) filesystem.hand_out(*item.attributes);
                 listing.validity.push_back(item.attributes ? filesystem.attribute_validity(item.inode) : 0);
@@ -126,7 +135,9 @@ void read_entries(fuse_req_t request, std::size_t room, off_t offset, const fuse
         },
         [request, room, plus](const base::Result<Listing>& listing) {
             if (!listing) return reply_error(request, listing.error());
+            auto& owner = filesystem_of(request);
             plus ? reply_with_attributes(request, *listing, room) : reply_plain(request, *listing, room);
+            if (listing->pin) owner.driver().unpin(*listing->pin);
         });
 }
 

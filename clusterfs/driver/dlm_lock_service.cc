@@ -19,9 +19,11 @@ dlm::Mode to_mode(LockMode mode) {
     return dlm::Mode::NL;
 }
 
-dlm::Flags to_flags(bool no_queue, bool recovery) {
+// Those who have an inode open are told that somebody wants to delete it.
+dlm::Flags to_flags(const LockName& name, bool no_queue, bool recovery) {
     dlm::Flags flags;
     if (no_queue) flags = flags | dlm::Flag::no_queue;
+    if (no_queue && name.type == LockType::open) flags = flags | dlm::Flag::no_queue_notify;
     if (recovery) flags = flags | dlm::Flag::recovery;
     return flags;
 }
@@ -72,12 +74,12 @@ void DlmLockService::ask_later_answered(LockName name, LockMode mode, dlm::Flags
 
 void DlmLockService::request(LockName name, LockMode mode, bool no_queue, bool recovery) {
     const std::lock_guard lock(mutex_);
-    ask_later_answered(name, mode, to_flags(no_queue, recovery));
+    ask_later_answered(name, mode, to_flags(name, no_queue, recovery));
 }
 
 LockService::Answer DlmLockService::try_request(LockName name, LockMode mode, bool no_queue, bool recovery) {
     const std::lock_guard lock(mutex_);
-    const auto requested = ask(name, mode, to_flags(no_queue, recovery));
+    const auto requested = ask(name, mode, to_flags(name, no_queue, recovery));
     if (requested.answer == dlm::LockspaceClient::Answer::queued) return Answer::later;
     auto& held = held_.at(name);
     held.pending = false;

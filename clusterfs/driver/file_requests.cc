@@ -22,7 +22,6 @@ std::unique_ptr<OpenFile> make_open_file(Filesystem& filesystem, const Attribute
     auto file = std::make_unique<OpenFile>();
     file->inode = {attributes.inode, attributes.generation};
     file->shared = filesystem.open_inodes().get(attributes.inode);
-    file->shared->opened();
     file->cached = !writes(info) && filesystem.options().kernel_caching;
     file->note_access = (info.flags & O_NOATIME) == 0 && (info.flags & O_ACCMODE) != O_WRONLY &&
                         operations::access_time_due(attributes, filesystem.options().access_time, base::wall_now());
@@ -37,7 +36,7 @@ void finish_open(fuse_req_t request, std::unique_ptr<OpenFile> file, const fuse_
     if (fuse_reply_open(request, &info) == 0) {
         static_cast<void>(file.release());
     } else {
-        filesystem.close(file->inode, *file->shared);
+        filesystem.close(file->inode);
     }
 }
 
@@ -63,7 +62,7 @@ void open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
                            owner, std::move(file), clears_set_ids(request),
                            [request, info](std::unique_ptr<OpenFile> opened, const base::Result<Attributes>& cut) {
                                if (cut) return finish_open(request, std::move(opened), info);
-                               filesystem_of(request).close(opened->inode, *opened->shared);
+                               filesystem_of(request).close(opened->inode);
                                reply_error(request, cut.error());
                            });
                    });
@@ -86,7 +85,7 @@ void finish_create(fuse_req_t request, std::unique_ptr<OpenFile> file, const fus
         return;
     }
     filesystem.take_back(created.outcome.attributes);
-    filesystem.close(file->inode, *file->shared);
+    filesystem.close(file->inode);
 }
 
 void on_created(fuse_req_t request, fuse_file_info info, Created created) {
@@ -104,7 +103,7 @@ void on_created(fuse_req_t request, fuse_file_info info, Created created) {
         filesystem, std::move(file), clears_set_ids(request),
         [request, info, created](std::unique_ptr<OpenFile> opened, const base::Result<Attributes>& cut) mutable {
             if (!cut) {
-                filesystem_of(request).close(opened->inode, *opened->shared);
+                filesystem_of(request).close(opened->inode);
                 return reply_error(request, cut.error());
             }
             created.outcome.attributes = *cut;
@@ -160,7 +159,7 @@ void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
         unlock_ranges(filesystem, *file, info->lock_owner, AdvisoryKind::flock,
                       [](AdvisoryOutcome, const std::optional<AdvisoryLock>&) {});
     }
-    filesystem.close(file->inode, *file->shared);
+    filesystem.close(file->inode);
     fuse_reply_err(request, 0);
 }
 

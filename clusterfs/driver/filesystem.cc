@@ -69,12 +69,8 @@ void Filesystem::drop_pages(InodeNumber inode, std::uint64_t offset, std::uint64
     });
 }
 
-// Another node that unlinked the file took its lock from us to do so: as long as we hold the lock, what we have cached
-// is true and costs nothing to look at.
-void Filesystem::close(operations::InodeReference inode, OpenInode& shared) {
-    const bool last = shared.closed();
-    driver_.unpin(operations::open_lock(inode.number));
-    if (!last) return;
+void Filesystem::close(operations::InodeReference inode) {
+    if (!driver_.close(inode.number)) return;
     run([inode](View& view) { return operations::get_attributes(view, inode); },
         [this, inode](const base::Result<operations::Attributes>& attributes) {
             if (attributes && attributes->links == 0) deletions_.start(inode, {});

@@ -77,7 +77,7 @@ class Filesystem {
     void drop_pages(InodeNumber inode, std::uint64_t offset, std::uint64_t length, std::function<void()> then);
 
     // An open file or directory was closed; if that was the last one anywhere and the inode has no name, it is deleted.
-    void close(operations::InodeReference inode, OpenInode& shared);
+    void close(operations::InodeReference inode);
 
   private:
     void make_space(std::function<void()> then);

@@ -102,7 +102,8 @@ void do_nothing(int) {}
 FuseSession::FuseSession(fuse_session* session, const FuseMountOptions& options)
     : session_(session),
       mountpoint_(options.mountpoint),
-      thread_count_(options.threads != 0 ? options.threads : std::clamp(std::thread::hardware_concurrency(), 2U, 8U)) {}
+      thread_count_(options.threads != 0 ? options.threads
+                                         : std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U)) {}
 
 base::Result<std::unique_ptr<FuseSession>> FuseSession::mount(Filesystem& filesystem, const FuseMountOptions& options) {
     Arguments arguments;

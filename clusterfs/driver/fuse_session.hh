@@ -20,7 +20,7 @@ struct FuseMountOptions {
     std::string mountpoint;
     std::vector<std::string> kernel;  // ro, nosuid, noexec …, as mount(8) has them
     bool read_only = false;
-    unsigned threads = 0;  // 0: as many as there are processors, within reason
+    unsigned threads = 0;  // 0: half as many as there are processors: no handler waits for anything, and who asks needs one, too
 };
 
 class FuseSession : public KernelNotifier {

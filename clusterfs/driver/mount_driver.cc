@@ -73,6 +73,14 @@ void MountDriver::unpin(const LockName& name) {
     with_mount([&](Mount& mount, auto now, auto wall, Actions& actions) { mount.unpin(name, now, wall, actions); });
 }
 
+bool MountDriver::close(InodeNumber inode) {
+    bool may_be_nameless = false;
+    with_mount([&](Mount& mount, auto now, auto wall, Actions& actions) {
+        may_be_nameless = mount.close(inode, now, wall, actions);
+    });
+    return may_be_nameless;
+}
+
 void MountDriver::note_data_written() {
     const std::lock_guard lock(mutex_);
     mount_.note_data_written();

@@ -42,6 +42,7 @@ class MountDriver {
     void run(Mount::Operation operation, Mount::Completion done);
     void commit(Mount::Completion done);
     void unpin(const LockName& name);
+    [[nodiscard]] bool close(InodeNumber inode);
     void note_data_written();
     void stop();
 

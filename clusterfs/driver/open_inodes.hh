@@ -2,7 +2,6 @@
 // device. The cluster's locks say nothing about that, they belong to the node as a whole.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -19,10 +18,6 @@ class OpenInode {
   public:
     explicit OpenInode(InodeNumber inode) : inode_(inode) {}
     InodeNumber inode() const { return inode_; }
-
-    // Open files and directories of it on this node. closed(): it was the last one.
-    void opened() { ++opens_; }
-    bool closed() { return --opens_ == 0; }
 
     // What changes content or size: one at a time, in order of arrival. `go` runs at once when nobody is in, else on
     // the thread of who leaves. Never taken by reads: a read that waited here could keep the kernel from giving up
@@ -46,7 +41,6 @@ class OpenInode {
 
   private:
     const InodeNumber inode_;
-    std::atomic<std::uint32_t> opens_ = 0;
     mutable std::mutex mutex_;
     bool busy_ = false;
     std::deque<std::function<void()>> waiting_;

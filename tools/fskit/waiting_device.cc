@@ -1,5 +1,6 @@
 #include "tools/fskit/waiting_device.hh"
 
+#include <algorithm>
 #include <future>
 
 namespace fskit {
@@ -15,14 +16,20 @@ base::Result<void> wait_for(Start start) {
 
 }  // namespace
 
+// The device may want an alignment that blocks in memory do not have.
 base::Result<void> WaitingDevice::read(clusterfs::BlockNumber first, std::span<clusterfs::Block> into) {
-    return wait_for(
-        [&](auto done) { device_.read(first * clusterfs::block_size, std::as_writable_bytes(into), std::move(done)); });
+    base::AlignedBuffer buffer(into.size_bytes());
+    BASE_TRY(
+        wait_for([&](auto done) { device_.read(first * clusterfs::block_size, buffer.bytes(), std::move(done)); }));
+    std::ranges::copy(buffer.bytes(), std::as_writable_bytes(into).begin());
+    return {};
 }
 
 base::Result<void> WaitingDevice::write(clusterfs::BlockNumber first, std::span<const clusterfs::Block> from) {
+    base::AlignedBuffer buffer(from.size_bytes());
+    std::ranges::copy(std::as_bytes(from), buffer.bytes().begin());
     return wait_for([&](auto done) {
-        device_.write(first * clusterfs::block_size, std::as_bytes(from), base::Durability::cached, std::move(done));
+        device_.write(first * clusterfs::block_size, buffer.bytes(), base::Durability::cached, std::move(done));
     });
 }
 

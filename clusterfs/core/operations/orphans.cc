@@ -25,6 +25,7 @@ base::Result<InodeNumber> orphan_directory(const View& view, std::uint32_t slot)
 
 // Somebody has the inode open: false.
 base::Result<bool> nobody_has_it_open(View& view, InodeNumber inode) {
+    if (view.source().open_nowhere(inode)) return true;
     auto taken = view.lock(open_lock(inode), LockMode::exclusive);
     if (taken) return true;
     if (taken.error().code == std::errc::device_or_resource_busy) return false;

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "clusterfs/core/operations/names.hh"
 #include "tests/unit/clusterfs_core/rig.hh"
 
 namespace clusterfs::test {
@@ -11,12 +12,21 @@ namespace {
 struct PinsTest : testing::Test {
     std::unique_ptr<MemoryDevice> device = formatted_device();
     Rig rig{*device};
+    LockName file;
+    LockName directory;
     LockName name;
     int begun = 0;
 
     void SetUp() override {
         rig.start();
-        name = inode_lock(rig.mount().superblock().root_inode);
+        const operations::InodeReference root{rig.mount().superblock().root_inode, 0};
+        ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+            BASE_ASSIGN(const auto made, operations::create(view, root, "f", {mode_regular | 0644U, 0, {}}));
+            file = inode_lock(made.inode);
+            return {};
+        }));
+        directory = inode_lock(root.number);
+        name = file;
     }
     // As reads do it: counted, and said to stay in the kernel, when nothing can be missing any more.
     Mount::Operation read() {
@@ -27,15 +37,6 @@ struct PinsTest : testing::Test {
             ++begun;
             return {};
         };
-    }
-    // What it leads to is carried out: a lock that is asked for again is granted.
-    void unpin() {
-        Actions actions;
-        rig.mount().unpin(name, base::Instant{} + base::Duration::milliseconds(6), {}, actions);
-        for (const auto& action : actions) {
-            rig.log.push_back(action);
-            if (std::holds_alternative<RequestLock>(action)) rig.tell(LockGranted{name, LockMode::shared});
-        }
     }
     void another_node_asks() {
         rig.pass(base::Duration::milliseconds(6));
@@ -57,7 +58,7 @@ TEST_F(PinsTest, AnOperationThatWaitsToPinHasDoneNothingYet) {
     rig.begin(read(), late);
     EXPECT_FALSE(late);
     EXPECT_EQ(begun, 1);
-    unpin();
+    rig.unpin(name);
     ASSERT_TRUE(late);
     EXPECT_TRUE(*late);
     EXPECT_EQ(begun, 2);
@@ -73,7 +74,22 @@ TEST_F(PinsTest, TheKernelForgetsWhatIsOnItsWayToIt) {
     EXPECT_FALSE(released());
     rig.tell(KernelInvalidated{rig.actions<InvalidateKernel>()[0].ticket});
     EXPECT_FALSE(released());
-    unpin();
+    rig.unpin(name);
+    EXPECT_TRUE(released());
+}
+
+// Nothing keeps the kernel from adding what is listed to its cache after it was told to forget.
+TEST_F(PinsTest, AListingUnderWayIsForgottenAfterItWasAnswered) {
+    name = directory;
+    ASSERT_TRUE(rig.run(read()));
+    another_node_asks();
+    ASSERT_EQ(rig.actions<InvalidateKernel>().size(), 1U);
+    EXPECT_FALSE(released());
+    rig.answer_invalidations = false;
+    rig.unpin(name);
+    ASSERT_EQ(rig.actions<InvalidateKernel>().size(), 2U);
+    EXPECT_FALSE(released());
+    rig.tell(KernelInvalidated{rig.actions<InvalidateKernel>()[1].ticket});
     EXPECT_TRUE(released());
 }
 

@@ -71,6 +71,12 @@ base::Result<void> Rig::commit() {
     return *outcome;
 }
 
+void Rig::unpin(const LockName& name) {
+    Actions actions;
+    mount_.unpin(name, now_, {}, actions);
+    settle(std::move(actions));
+}
+
 void Rig::stop() {
     Actions actions;
     mount_.stop(now_, {}, actions);

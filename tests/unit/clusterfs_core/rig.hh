@@ -39,6 +39,7 @@ class Rig {
     void begin(const Mount::Operation& operation, std::optional<base::Result<void>>& outcome);
     void begin_commit(std::optional<base::Result<void>>& outcome);
     base::Result<void> commit();
+    void unpin(const LockName& name);
     void stop();
     void tell(Event event);
     void pass(base::Duration time);
