@@ -25,6 +25,8 @@ Mount::State::State(MountOptions given, std::uint64_t device_blocks, const ViewS
 bool Mount::State::make_clean(const LockName& name) {
     const auto dirt = cache.dirt_under(name);
     if (!dirt.any()) return true;
+    // It never will be: the lock is wanted elsewhere, and only a replay of our journal can let it go.
+    withdrawing |= journal.failed();
     if (dirt.uncommitted) journal.commit_soon();
     if (!dirt.uncommitted && !dirt.committing) journal.write_in_place(name);
     return false;
@@ -51,12 +53,6 @@ void Mount::State::check_hints() const {
         }
         base::ensure(!complete || space == known, "the known space of a group is that of its maps");
     }
-}
-
-bool Mount::State::has_no_links(InodeNumber inode) {
-    if (locks.usable(inode_lock(inode)) == LockMode::none) return false;
-    const auto block = cache.find(inode);
-    return block && block->as<BlockHeader>().magic == BlockType::inode && block->as<Inode>().links == 0;
 }
 
 bool Mount::State::may_be_directory(InodeNumber inode) {
@@ -158,7 +154,7 @@ void Mount::State::lock_granted(const LockGranted& event) {
     }
     locks.on_granted(event.name, event.mode, io.now(), io.actions());
     operations.on_lock_granted(event.name, event.mode);
-    locks.shed(options.cached_locks, io.now(), io.actions());
+    if (!journal.failed()) locks.shed(options.cached_locks, io.now(), io.actions());
 }
 
 void Mount::State::lock_refused(const LockRefused& event) {
@@ -176,8 +172,7 @@ void Mount::State::node_died(const NodeDied& event) {
 }
 
 void Mount::State::journal_failed(const base::Error& error) {
-    if (failure) return;
-    failure = error;
+    if (!failure) failure = error;
     read_only = true;
     io.actions().push_back(BecomeReadOnly{error});
     operations.on_space();
@@ -193,6 +188,7 @@ void Mount::State::settle() {
         if (journal.has_space()) operations.on_space();
         journal.progress();
         if (phase == Phase::stopping) progress_stop();
+        if (withdrawing && phase != Phase::stopped) end(std::unexpected(*failure));
     } while (phase != Phase::stopped && (progressed || operations.has_ready()));
 }
 

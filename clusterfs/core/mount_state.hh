@@ -44,8 +44,6 @@ struct Mount::State : LockOwner {
     void lock_refused(const LockRefused& event);
     void node_died(const NodeDied& event);
     void journal_failed(const base::Error& error);
-    // As far as our cache knows.
-    bool has_no_links(InodeNumber inode);
     // Ends every call into the mount: runs what became possible until nothing more is.
     void settle();
 
@@ -77,6 +75,7 @@ struct Mount::State : LockOwner {
     bool read_only = false;
     std::optional<base::Error> failure;
     bool progressed = false;
+    bool withdrawing = false;  // a lock is to be given back that never can be
     enum class StopStep { operations, journal, locks, slot, done };
     StopStep stop_step = StopStep::operations;
     std::uint64_t replayed_at_start = 0;

@@ -96,8 +96,14 @@ void MountedFilesystem::on_kernel_let_go() {
     driver_.stop();
 }
 
-// The locks were given back; now the lockspace and the group of advisory locks are left.
+// The locks were given back; now the lockspace and the group of advisory locks are left. If they were not, because what
+// they cover is in our journal only, others must replay it first: as after a death, so it is one.
 void MountedFilesystem::on_stopped(base::Result<void> outcome) {
+    if (!outcome && session_ != nullptr) {
+        base::log_error("{}: its locks cannot be given back, the mount ends at once: {}", setup_.name,
+                        outcome.error().message());
+        die(outcome.error());
+    }
     if (session_ != nullptr) session_->abort();
     advisory_.leave();
     setup_.locks->leave([this, outcome = std::move(outcome)] { loop_.post([this, outcome] { end(outcome); }); });
@@ -113,6 +119,10 @@ void MountedFilesystem::end(base::Result<void> outcome) {
 // with the process, and the device's other end certifies that.
 void MountedFilesystem::on_locks_lost(const base::Error& error) {
     base::log_error("{}: the locks are lost, the mount ends at once: {}", setup_.name, error.message());
+    die(error);
+}
+
+void MountedFilesystem::die(const base::Error& error) {
     if (session_ != nullptr) {
         session_->unmount();
     } else {

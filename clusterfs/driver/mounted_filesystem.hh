@@ -58,6 +58,7 @@ class MountedFilesystem {
     void on_stopped(base::Result<void> outcome);
     void end(base::Result<void> outcome);
     [[noreturn]] void on_locks_lost(const base::Error& error);
+    [[noreturn]] void die(const base::Error& error);
     void answer(const boost::json::object& request, base::ControlReply reply);
 
     base::EventLoop& loop_;

@@ -455,11 +455,14 @@ TEST_F(MountErrors, AJournalThatCannotBeWrittenMakesItReadOnly) {
     base::JsonWriter json;
     rig.mount().describe(json, {});
     EXPECT_NE(json.text().find("the disk burns"), std::string::npos);
-    // What it could not write is not given to another node.
+    // What it could not write is not given to another node, which would wait for ever: it has to replay.
+    EXPECT_FALSE(rig.stopped);
     rig.pass(base::Duration::seconds(1));
     rig.log.clear();
     rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
     EXPECT_TRUE(rig.actions<ReleaseLock>().empty());
+    ASSERT_TRUE(rig.stopped && !rig.stopped->has_value());
+    EXPECT_NE(rig.stopped->error().message().find("the disk burns"), std::string::npos);
 }
 
 // The kernel still has the number of an inode whose block became something else: that is stale, and what was read is
