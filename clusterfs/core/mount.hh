@@ -130,6 +130,10 @@ class Mount : private ViewSource {
     void run(Operation operation, Completion done, base::Instant now, base::WallTime wall, Actions& actions);
     // Gives back one pin of a lock that an operation pinned (View::pin).
     void unpin(const LockName& name, base::Instant now, base::WallTime wall, Actions& actions);
+    // Gives back the pin of an inode's open lock. True: it was the last one of this node, and the inode may have lost
+    // its last name meanwhile (then delete_orphan() is run). Another node that takes the last name says so by asking
+    // for the open lock; what it told too late, it finds itself (MountOrphans).
+    [[nodiscard]] bool close(InodeNumber inode, base::Instant now, base::WallTime wall, Actions& actions);
     // File data was written to the device since the last flush: the next commit flushes first (README, invariant 7).
     void note_data_written();
     // Everything that completed before is durable when `done` is called (fsync, sync).
@@ -155,6 +159,7 @@ class Mount : private ViewSource {
     BlockHandle cached_block(BlockNumber number) const override;
     LockMode held(const LockName& name) const override;
     bool refuses_pins(const LockName& name) const override;
+    bool open_nowhere(InodeNumber inode) const override;
     bool freed_recently(BlockNumber number) const override;
     AllocationHints* allocation_hints() const override;
     bool journal_has_space() const override;

@@ -55,6 +55,12 @@ void Mount::State::check_hints() const {
     }
 }
 
+bool Mount::State::has_no_links(InodeNumber inode) {
+    if (locks.usable(inode_lock(inode)) == LockMode::none) return false;
+    const auto block = cache.peek(inode);
+    return block && block->as<BlockHeader>().magic == BlockType::inode && block->as<Inode>().links == 0;
+}
+
 bool Mount::State::may_be_directory(InodeNumber inode) {
     const auto block = cache.find(inode);
     if (!block || block->as<BlockHeader>().magic != BlockType::inode) return true;

@@ -44,6 +44,8 @@ struct Mount::State : LockOwner {
     void lock_refused(const LockRefused& event);
     void node_died(const NodeDied& event);
     void journal_failed(const base::Error& error);
+    // As far as our cache knows.
+    bool has_no_links(InodeNumber inode);
     // Ends every call into the mount: runs what became possible until nothing more is.
     void settle();
 
