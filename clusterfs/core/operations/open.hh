@@ -13,8 +13,8 @@
 
 namespace clusterfs::operations {
 
-// Pins open_lock(inode): every success is followed by one Mount::unpin(open_lock(inode)) at release, after which, if
-// the inode has no links, delete_orphan() is run. Directories too. O_TRUNC: then run resize() to 0.
+// Pins open_lock(inode): every success is followed by one Mount::close(inode) at release, after which, if that says so
+// and the inode has no links, delete_orphan() is run. Directories too. O_TRUNC: then run resize() to 0.
 base::Result<Attributes> open(View& view, InodeReference inode);
 
 inline LockName open_lock(InodeNumber inode) { return {LockType::open, inode}; }
