@@ -79,6 +79,8 @@ void Membership::on_start(const RoundStart& start, Actions& actions) {
 
 MemberStatus Membership::status() const {
     MemberStatus status{*current_, self_, leaving_, round_.generation, completed_, members_, dead_, {}};
+    // As long as a generation is not completed, those who leave with it have not handed over what they master.
+    if (completed_ < round_.generation) status.known.insert(status.known.end(), leavers_.begin(), leavers_.end());
     // Only what can concern a member of this view: its machine's earlier lives.
     for (const auto& life : fenced_) {
         const auto of_that_node = [&](const base::GroupMember& m) { return m.node == life.node; };
@@ -242,7 +244,8 @@ void Membership::resume(Actions& actions) {
             actions.push_back(NodeNotice{member.life, NodePhase::recovered});
         }
     }
-    if (leaving_) finish_leaving(actions);
+    // Not when the wish came during this round: the others then count on us until the next one.
+    if (std::find(leavers_.begin(), leavers_.end(), self_) != leavers_.end()) finish_leaving(actions);
 }
 
 void Membership::on_release(const base::NodeIncarnation& life) {

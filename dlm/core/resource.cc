@@ -54,7 +54,11 @@ void Resource::convert(base::NodeId from, const Convert& message, base::Instant 
         entry.granted = Mode::NL;
         entry.demoted = true;
     }
-    enqueue(converting_, std::move(entry));
+    if (waits_for_whom_it_overtakes(entry)) {
+        converting_.push_back(std::move(entry));
+    } else {
+        enqueue(converting_, std::move(entry));
+    }
     serve(notices);
 }
 
@@ -159,6 +163,12 @@ bool Resource::deadlocks(const Entry& conversion) const {
     return std::any_of(converting_.begin(), converting_.end(), [&](const Entry& ahead) {
         return ahead.owner != conversion.owner && !compatible(*conversion.granted, ahead.requested);
     });
+}
+
+// At the head of the queue it would wait for what they hold, and they for their turn: for ever.
+bool Resource::waits_for_whom_it_overtakes(const Entry& conversion) const {
+    return std::any_of(converting_.begin(), converting_.end(),
+                       [&](const Entry& behind) { return !compatible(*behind.granted, conversion.requested); });
 }
 
 void Resource::grant(Entry entry, MasterNotices& notices) {

@@ -85,6 +85,7 @@ class Resource {
     bool may_be_granted_from_queue(const Entry& entry, Mode mode) const;
     bool choose_mode(Entry& entry, bool at_once) const;
     bool deadlocks(const Entry& conversion) const;
+    bool waits_for_whom_it_overtakes(const Entry& conversion) const;
     void grant(Entry entry, MasterNotices& notices);
     void enqueue(Queue& queue, Entry entry);
     bool serve_queue(Queue& queue, MasterNotices& notices);

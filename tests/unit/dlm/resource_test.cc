@@ -166,6 +166,19 @@ TEST_F(ResourceTest, ConversionDeadlockRefusesTheSecond) {
     EXPECT_EQ(heard(), Texts{"1 granted EX"});
 }
 
+TEST_F(ResourceTest, AConversionAtTheHeadDoesNotOvertakeWhomItWaitsFor) {
+    request(a, 1, Mode::CR);
+    request(a, 2, Mode::PR);
+    request(b, 3, Mode::PR);
+    convert(a, 2, Mode::CW);
+    convert(a, 1, Mode::EX, Flag::head_of_queue);
+    heard();
+    unlock(b, 3);
+    EXPECT_EQ(heard(), (Texts{"2 granted CW", "2 blocks EX"}));
+    unlock(a, 2);
+    EXPECT_EQ(heard(), Texts{"1 granted EX"});
+}
+
 TEST_F(ResourceTest, ConversionDeadlockDemotesWhenAllowed) {
     request(a, 1, Mode::PR);
     request(b, 2, Mode::PR);
