@@ -64,10 +64,14 @@ void Group::remove(base::GroupMember who, base::LeaveReason reason) {
 }
 
 void Group::node_died(base::NodeId node) {
+    power_lost(node);
+    topology_changed(Duration::milliseconds(900), Duration::milliseconds(2500));
+}
+
+void Group::power_lost(base::NodeId node) {
     for (auto it = alive_.begin(); it != alive_.end();) {
         it = it->first.node == node ? alive_.erase(it) : std::next(it);
     }
-    topology_changed(Duration::milliseconds(900), Duration::milliseconds(2500));
 }
 
 bool Group::in_one_ring(base::GroupMember who, base::NodeId node) const {

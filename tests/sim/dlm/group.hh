@@ -33,6 +33,8 @@ class Group {
     // After a node lost power, or the network was cut or healed: the rings form anew after a while.
     void topology_changed(base::Duration least, base::Duration most);
     void node_died(base::NodeId node);
+    // The same, and the caller sees to it that the rings form anew.
+    void power_lost(base::NodeId node);
     // Whether what `who` sends now is delivered in a ring that `node` has a member in.
     bool in_one_ring(base::GroupMember who, base::NodeId node) const;
     void multicast(base::GroupMember who, base::Bytes message);

@@ -62,8 +62,7 @@ void Machine::lose_power() {
     resource_armed_.reset();
     lockspace_armed_.reset();
     mount_armed_.reset();
-    world_.group().node_died(life_.node);
-    world_.fence_group().node_died(life_.node);
+    world_.lost_power(life_.node);
     connection_ = 0;
     wants_link_ = false;
     disk_.lose_power(world_.random());

@@ -79,6 +79,7 @@ class Machine {
 
     // machine_fencer.cc: the fencing daemon
     void start_fencer();
+    void join(sim_dlm::Group& group, base::GroupMember who, sim_dlm::Group::Member member);
     void step(const fencing::Event& event);
     void perform(const fencing::Action& action);
     void run_agent(const fencing::RunAgent& action);

@@ -16,11 +16,18 @@ void Machine::start_fencer() {
     settings.self = life_.node;
     fencer_ = std::make_unique<fencing::Fencer>(std::move(settings), life_.incarnation, fence_history_);
     const base::GroupMember process{life_.node, static_cast<std::uint32_t>(run_ + 500)};
-    world_.fence_group().join(
-        process, {[this](const base::GroupView& view) { step(fencing::Event(fencing::ViewChanged{view})); },
-                  [this](base::GroupMember sender, const base::Bytes& message) {
-                      step(fencing::Event(fencing::MessageDelivered{sender, fencing::decode(message).value()}));
-                  }});
+    join(world_.fence_group(), process,
+         {[this](const base::GroupView& view) { step(fencing::Event(fencing::ViewChanged{view})); },
+          [this](base::GroupMember sender, const base::Bytes& message) {
+              step(fencing::Event(fencing::MessageDelivered{sender, fencing::decode(message).value()}));
+          }});
+}
+
+// Corosync lets a process join when the ring stands.
+void Machine::join(sim_dlm::Group& group, base::GroupMember who, sim_dlm::Group::Member member) {
+    if (world_.rings_stand()) return group.join(who, std::move(member));
+    later(base::Duration::milliseconds(10),
+          [this, &group, who, member = std::move(member)] { join(group, who, member); });
 }
 
 void Machine::step(const fencing::Event& event) {

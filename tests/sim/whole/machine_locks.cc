@@ -32,12 +32,11 @@ void Machine::start_lockspace() {
                                               });
     for (const auto& dead : fencer_->lives().dead()) step(dlm::Event(dlm::LifeFenced{dead}));
     step(dlm::Event(dlm::QuorumChanged{quorate_}));
-    world_.group().join(
-        self_.process,
-        {[this](const base::GroupView& view) { step(dlm::Event(dlm::ViewChanged{view})); },
-         [this](base::GroupMember sender, const base::Bytes& message) {
-             step(dlm::Event(dlm::GroupMessageDelivered{sender, dlm::decode_group_message(message).value()}));
-         }});
+    join(world_.group(), self_.process,
+         {[this](const base::GroupView& view) { step(dlm::Event(dlm::ViewChanged{view})); },
+          [this](base::GroupMember sender, const base::Bytes& message) {
+              step(dlm::Event(dlm::GroupMessageDelivered{sender, dlm::decode_group_message(message).value()}));
+          }});
 }
 
 void Machine::become_quorate() {

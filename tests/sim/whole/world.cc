@@ -178,10 +178,19 @@ void World::watch_quorum() {
     scheduler_.after(Duration::milliseconds(100), [this] { watch_quorum(); });
 }
 
-// Both groups live in one ring.
+// Both groups live in one ring: they learn of it in the same instant.
 void World::rings_change(base::Duration least, base::Duration most) {
-    group_.topology_changed(least, most);
-    fence_group_.topology_changed(least, most);
+    const auto when = random_.between(least, most);
+    ++changes_under_way_;
+    group_.topology_changed(when, when);
+    fence_group_.topology_changed(when, when);
+    scheduler_.after(when, [this] { --changes_under_way_; });
+}
+
+void World::lost_power(base::NodeId node) {
+    group_.power_lost(node);
+    fence_group_.power_lost(node);
+    rings_change(Duration::milliseconds(900), Duration::milliseconds(2500));
 }
 
 Duration World::some_time() {

@@ -23,6 +23,9 @@ class World {
     sim_dlm::Network& network() { return network_; }
     Machine& other(std::uint32_t index) { return *machines_[1 - index]; }
     const clusterfs::MountOptions& mount_options() const { return options_; }
+    // No change of the network is on its way to the rings.
+    bool rings_stand() const { return changes_under_way_ == 0; }
+    void lost_power(base::NodeId node);
     sim_dlm::Group& fence_group() { return fence_group_; }
     const fencing::Settings& fencing_settings() const { return fencing_settings_; }
     sim_fencing::Device& fence_device(const std::string& name) { return *fence_devices_.at(name); }
@@ -82,6 +85,7 @@ class World {
     bool link_works_ = true;
     bool cluster_works_ = true;
     base::Instant together_since_;
+    int changes_under_way_ = 0;
     bool working_ = true;
     bool settling_ = false;         // clients work at leisure while what was broken mends
     std::set<std::uint32_t> gone_;  // unmounted at the end
