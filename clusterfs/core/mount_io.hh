@@ -51,7 +51,9 @@ class MountIo {
     std::uint64_t device_blocks() const { return device_blocks_; }
     // The largest sequence seen or given; a new transaction's is one more.
     std::uint64_t clock() const { return clock_; }
-    void saw_sequence(std::uint64_t sequence) { clock_ = std::max(clock_, sequence); }
+    void saw_sequence(std::uint64_t sequence) {
+        if (sequence <= largest_sequence) clock_ = std::max(clock_, sequence);
+    }
     std::uint64_t next_sequence() { return ++clock_; }
 
   private:

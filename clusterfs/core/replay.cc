@@ -8,6 +8,7 @@
 namespace clusterfs {
 namespace {
 constexpr std::uint32_t blocks_at_once = 256;
+constexpr int most_reads = 4;
 }  // namespace
 
 void Replay::run(MountIo& io, const JournalRegion& region, std::uint64_t filesystem_blocks, Ours ours, Done done) {
@@ -66,15 +67,30 @@ void Replay::compare_next() {
         ++next_;
         ++count;
     }
-    io_.read(first, count, [self = shared_from_this(), first](base::Result<MountIo::Blocks> read) {
+    read_run(first, count, most_reads);
+}
+
+// A block that a living node writes just now may be read in part: it has it because the dead one gave it back in place,
+// and an image from the journal must not go over it. What stays damaged was torn by the dead node.
+void Replay::read_run(BlockNumber first, std::uint32_t count, int reads) {
+    io_.read(first, count, [self = shared_from_this(), first, count, reads](base::Result<MountIo::Blocks> read) {
         if (!read) return self->done_(std::unexpected(read.error()));
+        if (reads > 1 && self->may_be_torn(first, *read)) return self->read_run(first, count, reads - 1);
         self->compare(first, *read);
     });
+}
+
+bool Replay::may_be_torn(BlockNumber first, const MountIo::Blocks& on_disk) const {
+    for (std::size_t i = 0; i < on_disk.size(); ++i) {
+        if (check(on_disk[i]->bytes, first + i, region_.filesystem) == BlockFault::bad_checksum) return true;
+    }
+    return false;
 }
 
 void Replay::compare(BlockNumber first, const MountIo::Blocks& on_disk) {
     std::vector<std::shared_ptr<Block>> newer;
     for (std::size_t i = 0; i < on_disk.size(); ++i) {
+        if (ours_(first + i)) continue;  // meanwhile
         const auto& image = images_.at(first + i);
         const auto fault = check(on_disk[i]->bytes, first + i, region_.filesystem);
         const auto sequence = on_disk[i]->as<BlockHeader>().sequence;

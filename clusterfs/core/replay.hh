@@ -47,6 +47,8 @@ class Replay : public std::enable_shared_from_this<Replay> {
     void read_ring();
     void collect();
     void compare_next();
+    void read_run(BlockNumber first, std::uint32_t count, int reads);
+    bool may_be_torn(BlockNumber first, const MountIo::Blocks& on_disk) const;
     void compare(BlockNumber first, const MountIo::Blocks& on_disk);
     void write_newer(std::vector<std::shared_ptr<Block>> newer);
     void finish();

@@ -56,7 +56,8 @@ class ViewSource {
     virtual bool refuses_pins(const LockName&) const { return false; }
     // This node's slot: its allocation groups are preferred, its orphan directory is used.
     virtual std::uint32_t slot() const = 0;
-    // Nobody has the inode open, and that is known without asking: it was made here, and no other node has had it since.
+    // Nobody has the inode open, and that is known without asking: it was made here, and no other node has had it
+    // since.
     virtual bool open_nowhere(InodeNumber) const { return false; }
     // Blocks freed by transactions that are not durable yet: not to be handed out (README, invariant 6).
     virtual bool freed_recently(BlockNumber number) const = 0;

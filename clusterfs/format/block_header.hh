@@ -20,6 +20,9 @@ enum class BlockType : std::uint32_t {
     journal_descriptor = 0x444a5343  // "CSJD"
 };
 
+// No filesystem gets here. A block that says more was not written by one, and must not drag every clock along.
+inline constexpr std::uint64_t largest_sequence = std::uint64_t{1} << 62;
+
 struct BlockHeader {
     BlockType magic{};
     std::uint32_t version = 0;               // of this structure; 1 in this format

@@ -32,6 +32,8 @@ const char* text_of(BlockFault fault) {
             return "not a block of a CFS filesystem";
         case BlockFault::unknown_version:
             return "of a newer version";
+        case BlockFault::bad_sequence:
+            return "its sequence is impossible";
         case BlockFault::bad_checksum:
             return "its checksum is wrong";
         case BlockFault::other_filesystem:
@@ -80,6 +82,7 @@ BlockFault check(base::ByteView block, std::uint64_t number) {
     if (!is_known(header.magic)) return BlockFault::unknown_type;
     if (header.checksum != checksum_of(block)) return BlockFault::bad_checksum;
     if (header.version != 1) return BlockFault::unknown_version;
+    if (header.sequence > largest_sequence) return BlockFault::bad_sequence;
     return header.number == number ? BlockFault::none : BlockFault::wrong_place;
 }
 

@@ -14,6 +14,7 @@ enum class BlockFault {
     unknown_type,      // no magic of ours
     bad_checksum,      // torn or rotten
     unknown_version,   // of the structure
+    bad_sequence,      // larger than any filesystem's
     other_filesystem,  // a whole block of another filesystem (or of this device before it was formatted anew)
     wrong_place,       // a whole block of this filesystem that belongs elsewhere
 };

@@ -228,6 +228,41 @@ TEST_F(MountReplay, NeverGoesBackwards) {
     EXPECT_GT(block.as<BlockHeader>().sequence, 1'000'000U);
 }
 
+// Another node, which the dead one had given the block to, is writing it while it is compared.
+TEST_F(MountReplay, WhatIsBeingWrittenIsReadAgain) {
+    {
+        Rig dies(*device);
+        dies.start();
+        ASSERT_TRUE(dies.run(set_time(root, 42)));
+        ASSERT_TRUE(dies.commit());
+    }
+    device->at(root).as<Inode>().modified = 99;
+    seal(device->at(root).bytes, 1'000'000);
+    Rig rig(*device);
+    rig.torn_reads[root] = 2;
+    rig.start();
+    ASSERT_TRUE(rig.started);
+    EXPECT_EQ(device->at(root).as<Inode>().modified, 99);
+}
+
+// File data can look like any block. A sequence that no filesystem reaches is not believed, nor taken for the time.
+TEST_F(MountReplay, AnImpossibleSequenceIsNotNewer) {
+    {
+        Rig dies(*device);
+        dies.start();
+        ASSERT_TRUE(dies.run(set_time(root, 42)));
+        ASSERT_TRUE(dies.commit());
+    }
+    seal(device->at(root).bytes, ~std::uint64_t{0});
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.started);
+    EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
+    ASSERT_TRUE(rig.run(set_time(root, 43)));
+    rig.stop();
+    EXPECT_LT(device->at(root).as<BlockHeader>().sequence, 1'000'000U);
+}
+
 TEST_F(MountReplay, ADeadNodesJournalBeforeItsLocks) {
     MountOptions other;
     other.self.node.value = 2;

@@ -126,6 +126,10 @@ void Rig::perform(const Action& action) {
         for (std::uint32_t i = 0; i < read->count; ++i) {
             blocks.push_back(std::make_shared<Block>(device_.at(read->first + i)));
         }
+        for (auto& [number, times] : torn_reads) {
+            const bool read_now = number >= read->first && number - read->first < read->count;
+            if (read_now && times-- > 0) blocks[number - read->first]->bytes.back() ^= std::byte{1};
+        }
         events_.push_back(BlocksRead{read->ticket, std::move(blocks)});
     } else if (const auto* write = std::get_if<WriteBlocks>(&action)) {
         if (write_error) {

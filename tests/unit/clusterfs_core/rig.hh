@@ -54,8 +54,9 @@ class Rig {
     std::set<LockName> withheld;  // requests for these are not answered
     bool answer_invalidations = true;
     std::optional<base::Error> write_error;
-    bool hold_flushes = false;  // until end_flushes()
-    bool hold_reads = false;    // until end_reads()
+    std::map<BlockNumber, int> torn_reads;  // how often a read of the block finds it half written
+    bool hold_flushes = false;              // until end_flushes()
+    bool hold_reads = false;                // until end_reads()
     template <typename T>
     std::vector<T> actions() const {
         std::vector<T> found;
