@@ -76,14 +76,8 @@ void Resource::State::disagree(Disagreement why) {
     close_link(std::string(to_string(why)));
 }
 
-namespace {
-
-bool good(DiskState disk) { return disk >= DiskState::Outdated && disk != DiskState::DUnknown; }
-
-}  // namespace
-
 void Resource::State::agree_without_sync() {
-    if (good(own_report->disk) && good(peer_report->disk)) {
+    if (is_consistent(own_report->disk) && is_consistent(peer_report->disk)) {
         superblock.peer_outdated = false;
         peer_behind = false;
         alone = false;
@@ -107,7 +101,7 @@ void Resource::State::check_established() {
     if (!agreed_sent || !agreed_received) return;
     negotiating = false;
     replication = ReplicationState::Established;
-    if (has_disk() && good(own_report->disk) && good(peer_report->disk)) {
+    if (has_disk() && is_consistent(own_report->disk) && is_consistent(peer_report->disk)) {
         disk = DiskState::UpToDate;
         missed_writes = false;
         superblock.consistent = superblock.up_to_date = true;

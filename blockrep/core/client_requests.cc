@@ -6,7 +6,7 @@
 namespace blockrep {
 namespace {
 
-constexpr std::size_t unproven_limit = 1024;
+constexpr std::size_t most_unproven = 1024;  // ranges
 
 const Range* range_of(const ClientRequest& request) {
     if (const auto* read = std::get_if<ReadRequested>(&request)) return &read->range;
@@ -239,7 +239,7 @@ void Resource::State::on(const WriteDone& message, const Payload&) {
         if (!write.request.stable) {
             bitmap.note_unproven(write.request.range, flush_epoch);
             if (!unproven_since) unproven_since = now;
-            if (bitmap.unproven() > unproven_limit && peer_flushes.empty()) flush_peer({});
+            limit_unproven();
         }
     } else {
         bitmap.set(write.request.range);
@@ -321,6 +321,11 @@ void Resource::State::finish_flush(RequestId id) {
     const bool stored = stored_local || flush.stored_remote;
     act(CompleteRequest{flush.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
     flushes.erase(found);
+}
+
+// Each of them costs memory, and bits when the peer is lost.
+void Resource::State::limit_unproven() {
+    if (bitmap.unproven() > most_unproven && peer_flushes.empty()) flush_peer({});
 }
 
 void Resource::State::flush_peer(std::function<void(bool)> done) {

@@ -63,12 +63,10 @@ HandshakeResult compare_equal(const StateReport& self, const StateReport& peer, 
     return compare_crashes(self, peer, self_orders);
 }
 
-int quality(DiskState disk) { return disk >= DiskState::Outdated ? 1 : 0; }
-
 // Step (a): exactly one side is Inconsistent, so the data comes from the other.
 HandshakeResult prefer_consistent(HandshakeResult result, const StateReport& self, const StateReport& peer) {
-    if (quality(self.disk) == quality(peer.disk)) return result;
-    const auto wanted = quality(self.disk) > quality(peer.disk) ? Direction::source : Direction::target;
+    if (is_consistent(self.disk) == is_consistent(peer.disk)) return result;
+    const auto wanted = is_consistent(self.disk) ? Direction::source : Direction::target;
     if (result.direction == wanted && result.disagreement == Disagreement::none) return result;
     const bool was_split = result.disagreement != Disagreement::none;
     // Equal generations: what differs is in the bitmaps, which invalidate has filled.
@@ -113,8 +111,8 @@ HandshakeResult decide_handshake(const StateReport& self, const StateReport& pee
     if (result.direction == Direction::none) return result;
     const auto& source = result.direction == Direction::source ? self : peer;
     const auto& target = result.direction == Direction::source ? peer : self;
-    if (quality(source.disk) == 0) return refuse(result.rule, Disagreement::source_not_consistent);
-    if (target.role == Role::Primary && target.disk >= DiskState::Outdated) {
+    if (!is_consistent(source.disk)) return refuse(result.rule, Disagreement::source_not_consistent);
+    if (target.role == Role::Primary && is_consistent(target.disk)) {
         return refuse(result.rule, Disagreement::primary_would_lose);
     }
     return result;

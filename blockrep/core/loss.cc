@@ -53,7 +53,8 @@ void Resource::State::lose_peer(LossReason reason) {
     peer_role = Role::Unknown;
     peer_disk = reason == LossReason::fenced || reason == LossReason::left ? DiskState::Outdated : DiskState::DUnknown;
     if (connection == ConnectionState::Connected) connection = ConnectionState::Connecting;
-    peer_behind = peer_behind || reason == LossReason::fenced || reason == LossReason::left;
+    const bool died = reason == LossReason::fenced || reason == LossReason::new_process;
+    peer_behind = peer_behind || died || reason == LossReason::left;
     chunks.clear();
     bitmap.mark_unproven();
     unproven_since.reset();
@@ -85,6 +86,9 @@ void Resource::State::after_loss(bool was_agreed) {
     if (role == Role::Primary) return go_alone();
     if (peer_behind && was_agreed) {
         superblock.peer_outdated = true;
+        // It may come back without what it had in its disk's cache, and must not count as the newer one for having been
+        // Primary: what it was answered for is here.
+        if (last_loss != LossReason::left) bump_generation();
         save(true, {});
     }
 }

@@ -5,7 +5,7 @@
 namespace blockrep {
 namespace {
 
-const auto unproven_limit = base::Duration::seconds(5);
+const auto longest_unproven = base::Duration::seconds(5);
 
 }  // namespace
 
@@ -70,13 +70,13 @@ std::optional<base::Instant> Resource::State::next_deadline() const {
     };
     if (link_lost_at && !grace_over) consider(*link_lost_at + settings.reconnect_grace);
     if (leave) consider(leave->deadline);
-    if (unproven_since && peer_stores()) consider(*unproven_since + unproven_limit);
+    if (unproven_since && peer_stores()) consider(*unproven_since + longest_unproven);
     return earliest;
 }
 
 void Resource::State::time_passed() {
     if (leave && now >= leave->deadline) leave_done();
-    if (unproven_since && peer_stores() && now >= *unproven_since + unproven_limit) flush_peer({});
+    if (unproven_since && peer_stores() && now >= *unproven_since + longest_unproven) flush_peer({});
 }
 
 namespace {

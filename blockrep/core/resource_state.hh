@@ -268,6 +268,7 @@ struct Resource::State {
     void try_local_parts();
     bool answer_must_wait(bool stored_local, bool stored_remote) const;
     void send_own_flush(RequestId id);
+    void limit_unproven();
     void flush_peer(std::function<void(bool)> done);
     void resend_in_flight();
     bool replicating() const;

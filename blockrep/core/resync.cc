@@ -146,7 +146,7 @@ void Resource::State::on(const ResyncDone& message, const Payload&) {
     if (outdated) return;  // its bits stay
     bitmap.clear(range);
     bitmap.note_unproven(range, flush_epoch);
-    if (bitmap.unproven() > 1024 && peer_flushes.empty()) flush_peer({});
+    limit_unproven();
 }
 
 void Resource::State::check_resync_finished() {

@@ -277,18 +277,17 @@ void Daemon::run_steps(std::shared_ptr<ResourceDriver> driver, std::vector<Step>
 void Daemon::up(Entry& entry, Answer done) {
     const auto already_attached = [](const base::Error& error) { return error.code == Errc::already_attached; };
     const auto already_connected = [](const base::Error& error) { return error.code == Errc::already_connected; };
-    run_steps(
-        entry.driver,
-        {{"attach", [](ResourceDriver& driver, Answer next) { driver.attach(std::move(next)); }, already_attached},
-         {"connect", [](ResourceDriver& driver, Answer next) { driver.command(CommandKind::connect, std::move(next)); },
-          already_connected}},
-        [this, name = entry.driver->name(), done = std::move(done)](const base::Result<void>& outcome) {
-            const auto found = resources_.find(name);
-            const bool useless = !outcome && found != resources_.end() && !found->second.driver->has_disk() &&
-                                 found->second.driver->core().connection() == ConnectionState::StandAlone;
-            if (useless) remove(name);
-            done(outcome);
-        });
+    run_steps(entry.driver,
+              {{[](ResourceDriver& driver, Answer next) { driver.attach(std::move(next)); }, already_attached},
+               {[](ResourceDriver& driver, Answer next) { driver.command(CommandKind::connect, std::move(next)); },
+                already_connected}},
+              [this, name = entry.driver->name(), done = std::move(done)](const base::Result<void>& outcome) {
+                  const auto found = resources_.find(name);
+                  const bool useless = !outcome && found != resources_.end() && !found->second.driver->has_disk() &&
+                                       found->second.driver->core().connection() == ConnectionState::StandAlone;
+                  if (useless) remove(name);
+                  done(outcome);
+              });
 }
 
 void Daemon::down(Entry& entry, Answer done) {
@@ -300,9 +299,9 @@ void Daemon::down(Entry& entry, Answer done) {
         return [kind](ResourceDriver& driver, Answer next) { driver.command(kind, std::move(next)); };
     };
     run_steps(entry.driver,
-              {{"demote", command(CommandKind::demote), never_harmless},
-               {"disconnect", command(CommandKind::disconnect), never_harmless},
-               {"detach", command(CommandKind::detach), not_attached}},
+              {{command(CommandKind::demote), never_harmless},
+               {command(CommandKind::disconnect), never_harmless},
+               {command(CommandKind::detach), not_attached}},
               [this, name = entry.driver->name(), done = std::move(done)](const base::Result<void>& outcome) {
                   if (outcome) remove(name);
                   done(outcome);

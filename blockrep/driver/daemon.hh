@@ -52,7 +52,6 @@ class Daemon : private DeviceDirectory {
         std::function<bool(const Resource&, const base::ControlReply&)> check;
     };
     struct Step {
-        const char* what;
         std::function<void(ResourceDriver&, Answer)> run;
         std::function<bool(const base::Error&)> harmless;
     };

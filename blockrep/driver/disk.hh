@@ -37,7 +37,6 @@ class Disk {
 
     std::uint64_t size() const { return size_; }
     std::uint32_t sector_size() const { return sector_size_; }
-    const std::string& path() const { return path_; }
 
     void read(const Range& range, const ReadBuffer& into, Done done);
     // `stable`: with FUA. A payload of zeros may become a hole.

@@ -37,6 +37,9 @@ enum class ReplicationState : std::uint8_t {
     SyncTarget = 5,
 };
 
+// All blocks are of one point in time: of ours, or as the peer reports its own.
+inline bool is_consistent(DiskState disk) { return disk >= DiskState::Outdated && disk != DiskState::DUnknown; }
+
 std::string_view to_string(Role role);
 std::string_view to_string(DiskState state);
 std::string_view to_string(ConnectionState state);
