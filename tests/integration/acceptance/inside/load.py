@@ -2,6 +2,7 @@
 """A mixed load that knows what it was promised: appends fsynced lines, makes fsynced files, renames them, overwrites parts
 of a larger file. Prints one line for each thing that was durable when the call returned. Runs until its power is cut or
 its standard input ends."""
+import errno
 import os
 import random
 import select
@@ -51,9 +52,14 @@ def main():
     number = first
     while not select.select([sys.stdin], [], [], 0)[0]:
         number += 1
-        append(log, name, number)
-        make_file(directory, number, chooser)
-        overwrite(big, number)
+        try:
+            append(log, name, number)
+            make_file(directory, number, chooser)
+            overwrite(big, number)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            time.sleep(0.1)  # nothing was promised
 
 
 if __name__ == '__main__':
