@@ -199,7 +199,8 @@ void Resource::State::redo_local_parts() {
 void Resource::State::try_local_parts() {
     if (!has_disk() || !frozen_because().empty()) return;
     for (auto& [id, write] : writes) {
-        if (!write.local_unsent || !log.acquire(write.request.range)) continue;
+        if (!write.local_unsent) continue;
+        if (write.holds_extents != disk_number && !log.acquire(write.request.range)) continue;
         write.local_unsent = false;
         write.holds_extents = disk_number;
         start_local_part(id, write);
@@ -350,6 +351,8 @@ void Resource::State::resend_in_flight() {
         if (!write.remote_unsent) continue;
         if (peer_stores()) {
             send_write(id, write);
+            // Once more here, too: in the last session something of the peer's may have been stored over it.
+            if (has_disk() && !write.local_pending) write.local_pending = write.local_unsent = true;
         } else if (alone || (replicating() && disk == DiskState::UpToDate)) {
             write.remote_unsent = false;
             write.stored_remote = false;

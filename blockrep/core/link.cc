@@ -111,6 +111,7 @@ void Resource::State::hello(const Hello& hello) {
         start_negotiation();
     } else {
         report("link is back, nothing was lost");
+        if (!negotiating) resend_in_flight();  // what became due while it was down
     }
 }
 
