@@ -53,9 +53,13 @@ class Performer : public std::enable_shared_from_this<Performer> {
         transfer->finish_starting();
     }
 
+    bool was_inline(const PartialBlock& partial) const {
+        return partial.file_block == 0 && !plan_.inline_content.empty();
+    }
+
     // Old content is on the device, or it had been inline and came with the plan.
     void fetch(BlockTransfer& transfer, const PartialBlock& partial, base::MutableByteView into) {
-        if (partial.file_block == 0 && !plan_.inline_content.empty()) {
+        if (was_inline(partial)) {
             const auto length = std::min<std::size_t>(plan_.inline_content.size(), block_size);
             std::memcpy(into.data(), plan_.inline_content.data(), length);
         } else {
@@ -69,9 +73,16 @@ class Performer : public std::enable_shared_from_this<Performer> {
 
     // The images: new bytes in the middle; around them old ones as far as they are valid, zeros where not.
     void write_blocks() {
-        for (const auto& partial : plan_.partial) clear_invalid(partial, image_of(partial.file_block));
+        for (const auto& partial : plan_.partial) {
+            const auto image = image_of(partial.file_block);
+            if (was_inline(partial)) {
+                partial.clear_rest(image);
+            } else {
+                partial.clear_gap(image);
+            }
+        }
         if (!plan_.segments.empty()) put_new_bytes();
-        if (plan_.before) clear_invalid(*plan_.before, before_.span(0, block_size));
+        if (plan_.before) plan_.before->clear_rest(before_.span(0, block_size));
 
         auto transfer = transfer_then(&Performer::make_visible);
         for (const auto& segment : plan_.segments) {
@@ -91,10 +102,6 @@ class Performer : public std::enable_shared_from_this<Performer> {
             base::ensure(plan_.length <= data_.size(), "a write plan for more bytes than there are");
             std::memcpy(blocks_.data() + skip, data_.data(), plan_.length);
         }
-    }
-
-    static void clear_invalid(const PartialBlock& partial, base::MutableByteView image) {
-        std::memset(image.data() + partial.valid, 0, image.size() - partial.valid);
     }
 
     void make_visible() {

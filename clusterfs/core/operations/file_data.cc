@@ -96,6 +96,15 @@ base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uin
 
 }  // namespace
 
+void PartialBlock::clear_rest(base::MutableByteView image) const {
+    std::fill(image.begin() + valid, image.end(), std::byte{0});
+}
+
+void PartialBlock::clear_gap(base::MutableByteView image) const {
+    if (valid == 0) return clear_rest(image);
+    if (begin > valid) std::fill(image.begin() + valid, image.begin() + begin, std::byte{0});
+}
+
 base::Result<ReadPlan> begin_read(View& view, InodeReference reference, std::uint64_t offset, std::uint64_t length,
                                   PinRead when) {
     BASE_ASSIGN(const auto* inode, lock_and_read(view, reference, LockMode::shared));

@@ -35,16 +35,20 @@ enum class PinRead { for_the_device, always };
 base::Result<ReadPlan> begin_read(View& view, InodeReference inode, std::uint64_t offset, std::uint64_t length,
                                   PinRead when = PinRead::for_the_device);
 
-// A block that is written only in part: bytes [begin, end) are new. Of its old content the first `valid` bytes count,
-// the rest of it is zeros.
+// A block that is written only in part: bytes [begin, end) are new. Of its old content the first `valid` bytes belong
+// to the file (none where it is a new block); between these and the new ones there are zeros.
 struct PartialBlock {
     std::uint64_t file_block = 0;
     BlockNumber block = 0;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
     std::uint32_t valid = 0;
-    // Whether the old content is needed at all.
-    bool needs_old() const { return begin > 0 ? valid > 0 : valid > end; }
+    bool needs_old() const { return valid > 0; }
+    // Prepares the old content, read from its place, for the new bytes. What lies behind the end of the file stays as
+    // it is there: if a crash undoes the truncation that cut it off, it belongs to the file again.
+    void clear_gap(base::MutableByteView image) const;
+    // The same for content that came from elsewhere, and for `before`: all but the valid bytes are zeros.
+    void clear_rest(base::MutableByteView image) const;
 };
 struct WriteSegment {
     std::uint64_t file_block = 0;

@@ -9,13 +9,14 @@ using clusterfs::BlockNumber;
 
 Block& Device::at(BlockNumber number) {
     auto& place = content_.at(number);
-    if (!place) place = std::make_unique<Block>();
+    if (!place) place = std::make_unique<Block>(below_ != nullptr ? below_->current(number) : Block{});
     return *place;
 }
 
 Block Device::current(BlockNumber number) const {
     const auto& place = content_.at(number);
-    return place ? *place : Block{};
+    if (place) return *place;
+    return below_ != nullptr ? below_->current(number) : Block{};
 }
 
 base::Result<void> Device::read(BlockNumber first, std::span<Block> into) {
@@ -63,16 +64,20 @@ void Device::apply(const UnderWay& write, Random* tear) {
 
 Device::Request Device::begin_write(int node, BlockNumber first, std::vector<clusterfs::BlockHandle> blocks,
                                     bool stable) {
+    if (observer_ != nullptr) observer_->write_begun(last_request_ + 1, first, blocks, stable);
     under_way_.emplace(++last_request_, UnderWay{node, first, std::move(blocks), stable});
     return last_request_;
 }
 
 void Device::end_write(Request request) {
     const auto node = under_way_.extract(request);
-    if (!node.empty()) apply(node.mapped(), nullptr);
+    if (node.empty()) return;
+    apply(node.mapped(), nullptr);
+    if (observer_ != nullptr) observer_->write_ended(request);
 }
 
 void Device::end_flush(std::uint64_t finished) {
+    if (observer_ != nullptr) observer_->flush_ended(finished);
     for (auto place = unflushed_.begin(); place != unflushed_.end();) {
         auto& versions = place->second;
         std::size_t newest = 0;

@@ -16,9 +16,24 @@
 
 namespace sim {
 
+// Is told of every request in the order in which it reaches the device.
+class DeviceObserver {
+  public:
+    virtual ~DeviceObserver() = default;
+    virtual void write_begun(std::uint64_t request, clusterfs::BlockNumber first,
+                             const std::vector<clusterfs::BlockHandle>& blocks, bool stable) = 0;
+    virtual void write_ended(std::uint64_t request) = 0;
+    // What had ended when it began is stable: the first `finished` of them.
+    virtual void flush_ended(std::uint64_t finished) = 0;
+};
+
 class Device : public clusterfs::SynchronousDevice {
   public:
     explicit Device(std::uint64_t blocks) : blocks_(blocks), content_(blocks) {}
+    // Shows `below` where it was not written; `below` must live longer and not change.
+    explicit Device(const Device* below) : blocks_(below->blocks_), content_(below->blocks_), below_(below) {}
+    // None: nullptr. It must live as long as requests are made.
+    void observe(DeviceObserver* observer) { observer_ = observer; }
 
     // ---- at once, and stable: for mkfs and checks ----
     std::uint64_t block_count() const override { return blocks_; }
@@ -36,7 +51,9 @@ class Device : public clusterfs::SynchronousDevice {
     void end_flush(std::uint64_t finished);
     clusterfs::Block current(clusterfs::BlockNumber number) const;
     // Reads as zeros.
-    bool never_written(clusterfs::BlockNumber number) const { return content_.at(number) == nullptr; }
+    bool never_written(clusterfs::BlockNumber number) const {
+        return content_.at(number) == nullptr && (below_ == nullptr || below_->never_written(number));
+    }
 
     // Every sector of what that node has under way may or may not arrive.
     void node_crashed(int node, Random& random);
@@ -66,6 +83,8 @@ class Device : public clusterfs::SynchronousDevice {
 
     std::uint64_t blocks_;
     std::vector<std::unique_ptr<clusterfs::Block>> content_;
+    const Device* below_ = nullptr;
+    DeviceObserver* observer_ = nullptr;
     // Per sector with unflushed writes: what is stable, then every version since.
     std::unordered_map<std::uint64_t, std::vector<Version>> unflushed_;
     std::map<Request, UnderWay> under_way_;

@@ -113,10 +113,15 @@ void FileTask::write_planned() {
         for (const auto& one : partial) {
             auto block = blocks.at(one.block);
             const auto& kept_inline = self->plan_.inline_content;
+            const bool is_before = one.begin == one.end;
             if (one.file_block == 0 && !kept_inline.empty()) {
                 std::memcpy(block.bytes.data(), kept_inline.data(), std::min(kept_inline.size(), block_size));
+                one.clear_rest(block.bytes);
+            } else if (is_before) {
+                one.clear_rest(block.bytes);
+            } else {
+                one.clear_gap(block.bytes);
             }
-            std::memset(block.bytes.data() + one.valid, 0, block_size - one.valid);
             self->old_[one.file_block] = block;
         }
         self->write_blocks();

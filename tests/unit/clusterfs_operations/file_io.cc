@@ -28,7 +28,12 @@ Block old_content(MemoryCluster& cluster, const WritePlan& plan, const PartialBl
     } else {
         block = read_block(cluster, partial.block);
     }
-    std::memset(block.bytes.data() + partial.valid, 0, block_size - partial.valid);
+    const bool is_before = partial.begin == partial.end;
+    if (is_before || (!plan.inline_content.empty() && partial.file_block == 0)) {
+        partial.clear_rest(block.bytes);
+    } else {
+        partial.clear_gap(block.bytes);
+    }
     return block;
 }
 
