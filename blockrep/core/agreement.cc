@@ -7,6 +7,8 @@ namespace blockrep {
 StateReport Resource::State::make_report() const {
     StateReport own;
     own.disk = has_disk() ? disk : DiskState::Diskless;
+    own.missed_writes = has_disk() && role == Role::Primary && missed_writes;
+    if (own.missed_writes && superblock.consistent) own.disk = DiskState::Consistent;
     own.role = role;
     own.generations = superblock.generations;
     own.crashed_primary = crashed_primary;
@@ -44,6 +46,8 @@ void Resource::State::announce_state() {
 }
 
 void Resource::State::decide() {
+    own_report->disk = disk_that_counts(*own_report, *peer_report);
+    peer_report->disk = disk_that_counts(*peer_report, *own_report);
     peer_disk = peer_report->disk;
     if (peer_report->role == Role::Primary && role == Role::Primary &&
         !(settings.allow_two_primaries && peer_report->allow_two_primaries)) {

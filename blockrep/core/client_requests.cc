@@ -118,14 +118,12 @@ void Resource::State::start_local_read(const ReadRequested& request) {
         --local_reads;
         // A write that began meanwhile may show in what was read, and the peer may still lack it.
         if (result && overlaps_own_write(request.range)) return queue.push_back(request);
+        // Nor what the source of a resync has begun to write meanwhile, or may not have any more.
+        if (result && has_disk() && !can_read_locally(request.range)) return queue.push_back(request);
         if (!result) fail_disk("read: " + result.error().message());
-        if (!has_disk() && peer_disk == DiskState::UpToDate && session_up) {
-            queue.push_back(request);  // the peer has it, and a disk that failed may show what it was before
-        } else if (result) {
-            act(CompleteRead{request.client, std::move(result)});
-        } else {
-            act(CompleteRead{request.client, base::failure(make_error_code(Errc::local_io), result.error().message())});
-        }
+        // The peer may have it, or a disk that is attached again; one that failed may show what it was before.
+        if (!result || !has_disk()) return queue.push_back(request);
+        act(CompleteRead{request.client, std::move(result)});
     });
 }
 
@@ -160,6 +158,7 @@ bool Resource::State::try_write(const WriteRequested& request) {
     const bool local_disk = has_disk();
     if (local_disk && !log.acquire(request.range)) return false;
     const auto id = ticket();
+    note_overwritten(id, request.range);
     auto& write = writes[id];
     write.request = request;
     write.holds_extents = local_disk ? disk_number : 0;
@@ -262,10 +261,16 @@ void Resource::State::finish_write(RequestId id) {
     const bool same_disk = disk_open && write.holds_extents == disk_number;
     const bool stored_local = write.stored_local && same_disk;
     if (answer_must_wait(stored_local, write.stored_remote)) return;
+    if (!stored_local && !write.stored_remote) return keep_write(write);
     if (same_disk) log.release(write.request.range);
-    const bool stored = stored_local || write.stored_remote;
-    act(CompleteRequest{write.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
+    act(CompleteRequest{write.request.client, {}});
     writes.erase(found);
+}
+
+// Neither disk has it for sure, and yet somebody may have read it: it waits, and is written to both again.
+void Resource::State::keep_write(OwnWrite& write) {
+    write.remote_unsent = true;
+    if (has_disk()) write.local_pending = write.local_unsent = true;
 }
 
 // Invariant 1, when one of the two replicas has lost its disk: that must be recorded on the other's first.
@@ -319,8 +324,11 @@ void Resource::State::finish_flush(RequestId id) {
     if (flush.local_pending || flush.remote_pending || flush.remote_unsent) return;
     const bool stored_local = flush.stored_local && disk_open && flush.on_disk == disk_number;
     if (answer_must_wait(stored_local, flush.stored_remote)) return;
-    const bool stored = stored_local || flush.stored_remote;
-    act(CompleteRequest{flush.request.client, stored ? base::Result<void>{} : failed(Errc::local_io)});
+    if (stored_local || flush.stored_remote) {
+        act(CompleteRequest{flush.request.client, {}});
+    } else {
+        queue.push_back(flush.request);
+    }
     flushes.erase(found);
 }
 

@@ -36,8 +36,10 @@ HandshakeResult compare_bits(const StateReport& self, const StateReport& peer, b
 // Rules 40, 41 and 40b (here 42): the same generation, no bits by generation; was somebody Primary when it crashed?
 HandshakeResult compare_crashes(const StateReport& self, const StateReport& peer, bool self_orders) {
     if (!self.crashed_primary && !peer.crashed_primary) return compare_bits(self, peer, self_orders);
-    const bool self_primary = self.role == Role::Primary;
-    const bool peer_primary = peer.role == Role::Primary;
+    // Where both disks were lost at once, what both Primaries have in flight is written to both once more.
+    const bool both_missed = self.missed_writes && peer.missed_writes;
+    const bool self_primary = self.role == Role::Primary && !both_missed;
+    const bool peer_primary = peer.role == Role::Primary && !both_missed;
     if (self_primary && peer_primary) return refuse(41, Disagreement::split_brain);
     if (self_primary) return sync(41, Direction::source, Extent::bitmap);
     if (peer_primary) return sync(41, Direction::target, Extent::bitmap);
@@ -101,6 +103,11 @@ HandshakeResult compare_generations(const StateReport& self, const StateReport& 
     return refuse(110, Disagreement::unrelated);
 }
 
+DiskState disk_that_counts(const StateReport& self, const StateReport& peer) {
+    const bool behind = self.missed_writes && !peer.missed_writes && self.disk != DiskState::Diskless;
+    return behind ? DiskState::Inconsistent : self.disk;
+}
+
 HandshakeResult decide_handshake(const StateReport& self, const StateReport& peer, bool self_orders) {
     if (self.disk == DiskState::Diskless || peer.disk == DiskState::Diskless)
         return sync(1, Direction::none, Extent::bitmap);
@@ -112,7 +119,8 @@ HandshakeResult decide_handshake(const StateReport& self, const StateReport& pee
     const auto& source = result.direction == Direction::source ? self : peer;
     const auto& target = result.direction == Direction::source ? peer : self;
     if (!is_consistent(source.disk)) return refuse(result.rule, Disagreement::source_not_consistent);
-    if (target.role == Role::Primary && is_consistent(target.disk)) {
+    const bool redoes = self.missed_writes && peer.missed_writes;
+    if (target.role == Role::Primary && is_consistent(target.disk) && !redoes) {
         return refuse(result.rule, Disagreement::primary_would_lose);
     }
     return result;

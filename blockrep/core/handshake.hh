@@ -21,6 +21,10 @@ struct HandshakeResult {
     bool operator==(const HandshakeResult&) const = default;
 };
 
+// What the disk of `self` counts as: one that missed writes is Inconsistent, unless both did. Each took the other's
+// disk for UpToDate when its own was lost, so neither has gone on without the other.
+DiskState disk_that_counts(const StateReport& self, const StateReport& peer);
+
 // `self_orders`: this node is the one with the lower number.
 HandshakeResult decide_handshake(const StateReport& self, const StateReport& peer, bool self_orders);
 

@@ -36,7 +36,8 @@ void Resource::State::close_link(const std::string& why) {
 }
 
 void Resource::State::reset_session() {
-    remember_stored();
+    forget_acknowledged();
+    answered.clear();
     session.restart(random_uuid());
     ++session_number;
     session_up = false;
@@ -101,7 +102,7 @@ void Resource::State::hello(const Hello& hello) {
     peer_incarnation = hello.incarnation;
     if (peer_process != hello.process) {
         peer_process = hello.process;
-        stored_before.clear();
+        remembered.clear();
     }
     for (const auto& kept : session.retransmission()) {
         act(SendFrame{Numbered{kept.sequence, session.received(), kept.message.message}, kept.message.payload});

@@ -77,6 +77,7 @@ void Resource::State::open_disk(const DiskOpened& event) {
 
 // Detached or failed. Who waits for it is told, the peer too.
 void Resource::State::close_disk() {
+    abandon_resync();
     const bool peer_has_newer = session_up && peer_disk == DiskState::UpToDate;
     if (peer_has_newer) missed_writes = loss_unconfirmed = true;
     disk = DiskState::Diskless;
@@ -89,7 +90,6 @@ void Resource::State::close_disk() {
         write.local_pending = write.local_unsent = write.stored_local = false;
         release_awaiting(id);
     }
-    abandon_resync();
     drop_jobs();
     if (session_up && (negotiating || session_poisoned)) return restart_link("the disk is gone");
     announce_state();
@@ -119,11 +119,15 @@ void Resource::State::drop_jobs() {
 }
 
 // What only the peer has stored is not answered before it has recorded that our disk is gone: it answers this flush
-// after that.
+// after that. It cannot when its own disk is gone, too: then nobody has what was stored there.
 void Resource::State::confirm_loss() {
     if (!loss_unconfirmed || !session_up || negotiating) return;
-    flush_peer([this](bool) {
+    flush_peer([this](bool recorded) {
         loss_unconfirmed = false;
+        if (!recorded) {
+            for (auto& [id, write] : writes) write.stored_remote = write.stored_remote && write.remote_pending;
+            for (auto& [id, flush] : flushes) flush.stored_remote = flush.stored_remote && flush.remote_pending;
+        }
         finish_all();
     });
 }

@@ -129,6 +129,7 @@ void Resource::State::try_waiting_of_peer() {
 void Resource::State::apply(Applying entry) {
     entry.session = session_number;
     note_crossing(entry);
+    recall(entry);
     const auto arrival = next_arrival++;
     applying.emplace(arrival, std::move(entry));
     try_apply(arrival);
@@ -148,17 +149,14 @@ bool Resource::State::try_apply(std::uint64_t arrival) {
         return true;
     }
     if (must_wait(arrival, entry)) return false;
-    if (entry.kind == Applying::Kind::write && stored_before.contains(entry.id)) {
-        answer_stored_before(entry);
-        applying.erase(arrival);
-        return true;
-    }
     // A peer without a disk writes through us: what it will lack is covered by our log, like our own writes.
     if (entry.kind == Applying::Kind::write && peer_disk == DiskState::Diskless) {
         if (!log.acquire(entry.range)) return false;
         entry.holds_extents = disk_number;
         bitmap.set(entry.range);
     }
+    // It is not ours to show before the source itself has it on its disk: reads of this go there from now on.
+    if (entry.kind == Applying::Kind::write && replication == ReplicationState::SyncTarget) bitmap.set(entry.range);
     entry.started = true;
     write_parts(arrival, entry);
     check_applied(arrival);
@@ -237,28 +235,44 @@ void Resource::State::check_applied(std::uint64_t arrival) {
     answer_applied(arrival);
 }
 
-// It may have been overwritten here since. The sender's own copy is copied from ours once more, also where a chunk is
-// on its way that the sender takes for older than its write.
-void Resource::State::answer_stored_before(const Applying& entry) {
-    bitmap.set(entry.range);
+// It was sent before and may have been stored then: it counts as older than what was written over it here since.
+void Resource::State::recall(Applying& entry) {
+    if (entry.kind != Applying::Kind::write) return;
+    const auto earlier = remembered.find(entry.id);
+    if (earlier == remembered.end() || earlier->second.range != entry.range) return;
+    for (const auto& [id, range] : earlier->second.overwritten) {
+        entry.covered.emplace(id, range);
+        const auto own = writes.find(id);
+        if (own != writes.end() && own->second.local_pending) entry.awaits.insert(id);
+        entry.overwritten = entry.trimmed = true;
+    }
+}
+
+void Resource::State::note_overwritten(RequestId own_write, const Range& range) {
+    for (auto& [id, earlier] : remembered) {
+        if (earlier.range.overlaps(range)) earlier.overwritten.emplace(own_write, range);
+    }
+}
+
+// The peer's copy is not what ours is: also where a chunk is on its way that it takes for older than its write.
+void Resource::State::copy_again(const Range& range) {
+    bitmap.set(range);
     for (auto& [id, chunk] : chunks) {
-        if (chunk.range.overlaps(entry.range)) chunk.outdated = true;
+        if (chunk.range.overlaps(range)) chunk.outdated = true;
     }
-    send(WriteDone{entry.id, true, true});
 }
 
-void Resource::State::answer_write(RequestId id, bool stored) {
-    send(WriteDone{id, stored, false});
-    while (!answered.empty() && answered.front().sequence <= session.acknowledged()) answered.pop_front();
-    if (stored) answered.push_back({session.last_sent(), id});
+void Resource::State::answer_write(const Applying& entry) {
+    if (entry.overwritten) copy_again(entry.range);
+    send(WriteDone{entry.id, entry.stored, entry.stored && entry.overwritten});
+    forget_acknowledged();
+    if (entry.stored) answered.push_back({session.last_sent(), entry.id});
 }
 
-// The session ends: which answers arrived is not known.
-void Resource::State::remember_stored() {
-    for (const auto& entry : answered) {
-        if (entry.sequence > session.acknowledged()) stored_before.insert(entry.id);
+void Resource::State::forget_acknowledged() {
+    for (; !answered.empty() && answered.front().sequence <= session.acknowledged(); answered.pop_front()) {
+        remembered.erase(answered.front().id);
     }
-    answered.clear();
 }
 
 void Resource::State::answer_applied(std::uint64_t arrival) {
@@ -267,8 +281,8 @@ void Resource::State::answer_applied(std::uint64_t arrival) {
     if (disk_open && entry.holds_extents == disk_number) log.release(entry.range);
     const bool answer = entry.session == session_number && session_up;
     if (entry.kind == Applying::Kind::write) {
-        if (answer) answer_write(entry.id, entry.stored);
-        if (!answer && entry.stored) stored_before.insert(entry.id);
+        if (entry.started) remembered[entry.id] = {entry.range, entry.covered};
+        if (answer) answer_write(entry);
         return;
     }
     if (answer && entry.stored && !entry.stays_dirty) bitmap.clear(entry.range);

@@ -48,6 +48,7 @@ struct Applying {
     bool started = false;
     std::map<RequestId, Range> covered{};  // by own writes that it crossed on the wire
     bool trimmed = false;
+    bool overwritten = false;      // a part of it, between an earlier session and this one
     bool stays_dirty = false;      // what covers it turned out to be older
     std::set<RequestId> awaits{};  // own writes that cover parts and are not on our disk yet
     std::uint32_t parts = 0;       // local writes pending
@@ -129,14 +130,18 @@ struct Resource::State {
     std::map<std::uint64_t, Applying> applying;  // by arrival
     std::map<std::uint64_t, Serving> serving;
     std::map<RequestId, std::uint64_t> held_flushes;  // done for the peer in this session, answered later
-    // The peer's writes that we have stored, and whose answers it may not have: it will send them again in a new
-    // session, when they may long have been overwritten.
+    // The peer's writes that may be on our disk, and that it may send again in a new session: it had no answer, or a
+    // bad one. What has been written over them since stays on top then.
+    struct Remembered {
+        Range range;
+        std::map<RequestId, Range> overwritten{};  // by own writes
+    };
+    std::map<RequestId, Remembered> remembered;
     struct Answered {
         std::uint64_t sequence;  // of the answer
         RequestId id;
     };
-    std::deque<Answered> answered;
-    std::set<RequestId> stored_before;  // in earlier sessions
+    std::deque<Answered> answered;  // well
     base::Uuid peer_process;
     std::uint64_t next_arrival = 1;
 
@@ -261,6 +266,7 @@ struct Resource::State {
     void send_write(RequestId id, OwnWrite& write);
     void own_write_stored(RequestId id, base::Result<Payload> result);
     void finish_write(RequestId id);
+    void keep_write(OwnWrite& write);
     void finish_flush(RequestId id);
     void finish_all();
     void start_local_part(RequestId id, OwnWrite& write);
@@ -298,9 +304,11 @@ struct Resource::State {
     void check_applied(std::uint64_t arrival);
     void answer_applied(std::uint64_t arrival);
     void answer_held();
-    void answer_stored_before(const Applying& entry);
-    void answer_write(RequestId id, bool stored);
-    void remember_stored();
+    void recall(Applying& entry);
+    void copy_again(const Range& range);
+    void answer_write(const Applying& entry);
+    void forget_acknowledged();
+    void note_overwritten(RequestId own_write, const Range& range);
     void release_awaiting(RequestId own_write);
 
     // the peer's answers (client_requests.cc, resync.cc)

@@ -49,7 +49,7 @@ void Resource::State::begin_sync_as_source() {
     superblock.consistent = superblock.up_to_date = true;
     superblock.peer_outdated = true;
     superblock.primary = writes_here();
-    crashed_primary = false;
+    crashed_primary = missed_writes = false;
     peer_behind = true;
     save(true, [this, in = session_number] {
         if (in == session_number) send(SyncStart{superblock.generations.bitmap});

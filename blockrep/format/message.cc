@@ -28,6 +28,7 @@ void put(base::ByteWriter& out, const StateReport& message) {
     put(out, message.crashed_primary);
     put(out, message.allow_two_primaries);
     put(out, message.discard_my_data);
+    put(out, message.missed_writes);
     out.integer(message.data_size).integer(message.dirty_bits);
 }
 void put(base::ByteWriter& out, const BitmapPart& message) {
@@ -122,6 +123,7 @@ void get(Fields& in, StateReport& message) {
     in.get(message.crashed_primary);
     in.get(message.allow_two_primaries);
     in.get(message.discard_my_data);
+    in.get(message.missed_writes);
     in.get(message.data_size);
     in.get(message.dirty_bits);
 }

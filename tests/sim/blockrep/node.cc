@@ -40,6 +40,7 @@ void Node::start_process() {
     commands_.clear();
     clients_paused_ = promote_open_ = attach_open_ = disk_open_ = disk_failed_ = false;
     wants_primary_ = true;
+    plans_ = 0;
     disk_requests_ = 0;
     Settings settings;
     settings.name = index_ == 0 ? "a" : "b";

@@ -77,8 +77,10 @@ void Node::give_role_up(base::Duration pause, bool leave) {
     if (!running() || !wants_primary_) return;
     wants_primary_ = false;
     clients_paused_ = true;
+    ++plans_;
     demote(20, [this, pause, leave] {
         const auto back = [this] {
+            --plans_;
             wants_primary_ = true;
             clients_paused_ = false;
             promote();
@@ -90,8 +92,10 @@ void Node::give_role_up(base::Duration pause, bool leave) {
 
 void Node::disconnect(base::Duration pause) {
     if (!running()) return;
+    ++plans_;
     order(CommandKind::disconnect, [this, pause](bool) {
         later(pause, [this] {
+            --plans_;
             if (resource_->connection() == ConnectionState::StandAlone) order(CommandKind::connect);
         });
     });
@@ -99,7 +103,13 @@ void Node::disconnect(base::Duration pause) {
 
 void Node::take_disk_away(base::Duration pause) {
     if (!running()) return;
-    order(CommandKind::detach, [this, pause](bool) { later(pause, [this] { attach(); }); });
+    ++plans_;
+    order(CommandKind::detach, [this, pause](bool) {
+        later(pause, [this] {
+            --plans_;
+            attach();
+        });
+    });
 }
 
 void Node::put_right() {

@@ -170,6 +170,7 @@ void World::settle() {
     const auto synced = [&] {
         for (auto& node : nodes_) {
             if (!node->running() || node->unanswered() != 0 || node->open_commands() != 0) return false;
+            if (node->operator_busy()) return false;
             const auto& resource = node->resource();
             if (resource.disk() != blockrep::DiskState::UpToDate ||
                 resource.replication() != blockrep::ReplicationState::Established) {

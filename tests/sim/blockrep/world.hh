@@ -51,6 +51,7 @@ class Node {
     void put_right();                                          // attaches and connects what is not
     std::size_t open_commands() const { return commands_.size(); }
     std::string open_commands_text() const;
+    bool operator_busy() const { return plans_ != 0; }  // something is to be undone later
 
     // ---- disk errors: for a while requests of these kinds fail, one in so many
     struct DiskTrouble {
@@ -118,6 +119,7 @@ class Node {
     bool clients_stopped_ = false;
     bool clients_paused_ = false;  // while it gives its role up
     bool wants_primary_ = true;
+    std::size_t plans_ = 0;
     bool promote_open_ = false;
     bool attach_open_ = false;
     struct Command {

@@ -103,6 +103,26 @@ TEST(Handshake, APrimaryNeverLosesItsData) {
     EXPECT_EQ(decide_handshake(a, report(B, A, 0, 0), true).disagreement, Disagreement::primary_would_lose);
 }
 
+// Two Primaries whose disks were away: one that missed writes is a target; two that each missed the other's are equal.
+TEST(Handshake, MissedWritesCountAgainstOneSideOnly) {
+    auto a = report(A, 0, 0, 0);
+    auto b = a;
+    a.disk = b.disk = DiskState::Consistent;
+    a.role = b.role = Role::Primary;
+    a.crashed_primary = b.crashed_primary = true;
+    a.missed_writes = true;
+    EXPECT_EQ(disk_that_counts(a, b), DiskState::Inconsistent);
+    EXPECT_EQ(disk_that_counts(b, a), DiskState::Consistent);
+    auto target = a;
+    target.disk = disk_that_counts(a, b);
+    EXPECT_EQ(decide_handshake(target, b, true).direction, SyncDirection::target);
+    b.missed_writes = true;
+    EXPECT_EQ(disk_that_counts(a, b), DiskState::Consistent);
+    expect_mirrored(a, b);
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::none);
+    EXPECT_EQ(decide_handshake(a, b, true).extent, SyncExtent::bitmap);
+}
+
 TEST(Handshake, BitsWithoutAGenerationAreNotForgotten) {
     auto a = report(A, 0, 0, 0);
     a.dirty_bits = 1;
