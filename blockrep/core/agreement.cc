@@ -1,8 +1,15 @@
 // After the hello: both sides report, both compute the same verdict, and each says when the other may count as
 // UpToDate.
+#include "base/probe.hh"
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
+namespace {
+
+base::Probe probe_split_brain("blockrep: a handshake ends in disagreement");
+base::Probe probe_end_of_resync_lost("blockrep: a handshake finds that a resync had finished");
+
+}  // namespace
 
 StateReport Resource::State::make_report() const {
     StateReport own;
@@ -61,8 +68,14 @@ void Resource::State::decide() {
             : verdict.direction == SyncDirection::source ? "SyncSource"
                                                          : "SyncTarget") +
            (verdict.extent == SyncExtent::full ? ", everything" : ""));
-    if (verdict.disagreement != Disagreement::none) return disagree(verdict.disagreement);
-    if (verdict.retire_own_bitmap) superblock.generations.retire_bitmap();
+    if (verdict.disagreement != Disagreement::none) {
+        probe_split_brain.hit();
+        return disagree(verdict.disagreement);
+    }
+    if (verdict.retire_own_bitmap) {
+        probe_end_of_resync_lost.hit();
+        superblock.generations.retire_bitmap();
+    }
     discard_my_data = false;
     if (verdict.direction == SyncDirection::none) return agree_without_sync();
     start_bitmap_exchange();

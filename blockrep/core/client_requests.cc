@@ -1,10 +1,16 @@
 // What clients ask: admission, both halves of every request, answers (README: the life of a write, who wins).
 #include <algorithm>
 
+#include "base/probe.hh"
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
 namespace {
+
+base::Probe probe_nobody_has_it("blockrep: a write that no disk holds waits");
+base::Probe probe_read_overtaken("blockrep: a read is overtaken by a write");
+base::Probe probe_read_at_source("blockrep: a read asks the peer");
+base::Probe probe_log_full("blockrep: a write waits for the activity log");
 
 constexpr std::size_t most_unproven = 1024;  // ranges
 
@@ -117,7 +123,10 @@ void Resource::State::start_local_read(const ReadRequested& request) {
     read_local(request.range, request.into, [this, request](base::Result<Payload> result) {
         --local_reads;
         // A write that began meanwhile may show in what was read, and the peer may still lack it.
-        if (result && overlaps_own_write(request.range)) return queue.push_back(request);
+        if (result && overlaps_own_write(request.range)) {
+            probe_read_overtaken.hit();
+            return queue.push_back(request);
+        }
         // Nor what the source of a resync has begun to write meanwhile, or may not have any more.
         if (result && has_disk() && !can_read_locally(request.range)) return queue.push_back(request);
         if (!result) fail_disk("read: " + result.error().message());
@@ -128,6 +137,7 @@ void Resource::State::start_local_read(const ReadRequested& request) {
 }
 
 void Resource::State::start_remote_read(const ReadRequested& request) {
+    probe_read_at_source.hit();
     const auto id = ticket();
     remote_reads.emplace(id, request);
     send(Read{id, request.range});
@@ -156,7 +166,10 @@ bool Resource::State::try_write(const WriteRequested& request) {
         return false;
     }
     const bool local_disk = has_disk();
-    if (local_disk && !log.acquire(request.range)) return false;
+    if (local_disk && !log.acquire(request.range)) {
+        probe_log_full.hit();
+        return false;
+    }
     const auto id = ticket();
     note_overwritten(id, request.range);
     auto& write = writes[id];
@@ -269,6 +282,7 @@ void Resource::State::finish_write(RequestId id) {
 
 // Neither disk has it for sure, and yet somebody may have read it: it waits, and is written to both again.
 void Resource::State::keep_write(OwnWrite& write) {
+    probe_nobody_has_it.hit();
     write.remote_unsent = true;
     if (has_disk()) write.local_pending = write.local_unsent = true;
 }

@@ -43,7 +43,7 @@ void Resource::State::connect(const CommandGiven& given) {
 void Resource::State::disconnect(Ticket command) {
     if (leave) return complete_command(command, failed(Errc::superseded_command));
     if (connection == ConnectionState::StandAlone) return complete_command(command, {});
-    const bool both = session_up && role == Role::Primary && !alone;
+    const bool both = session_up && (role == Role::Primary || promoting) && !alone;
     if (both) return complete_command(command, failed(Errc::would_split, "demote this node first"));
     if (!link_open || !hello_seen || negotiating || role == Role::Primary) {
         leave = PendingLeave{command, now};
@@ -110,7 +110,7 @@ bool Resource::State::try_promote(PendingPromote& pending) {
         return true;
     }
     const bool answer_may_come = pending.asked && !(link_lost_at && grace_over);
-    if (promoting || demoting || negotiating || answer_may_come || disk == DiskState::Attaching) return false;
+    if (promoting || demoting || leave || negotiating || answer_may_come || disk == DiskState::Attaching) return false;
     const bool connected = replicating();
     if (!connected && session_up) {
         if (!link_lost_at || !grace_over) return false;
@@ -192,6 +192,10 @@ void Resource::State::on(const PromoteRequest& message, const Payload&) {
 void Resource::State::on(const PromoteReply& message, const Payload&) {
     for (auto i = promotes.begin(); i != promotes.end(); ++i) {
         if (!i->asked || i->id != message.id) continue;
+        if (leave) {  // alone then, or not at all
+            i->asked = false;
+            return;
+        }
         const auto command = i->command;
         promotes.erase(i);
         if (message.allowed) return become_primary(command);

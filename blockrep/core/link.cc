@@ -1,8 +1,12 @@
 // The stream to the peer: hellos, numbering, and what to do when it breaks or the peer talks nonsense.
+#include "base/probe.hh"
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
 namespace {
+
+base::Probe probe_link_resumed("blockrep: the link is back and the session goes on");
+base::Probe probe_peer_is_new("blockrep: the peer comes back as a new process");
 
 constexpr std::uint64_t acknowledge_every = 64;  // messages received without anything to send
 
@@ -23,6 +27,7 @@ void Resource::State::open_link() {
 // Gives up the session on purpose. The peer will take it for the end of our process and may go on alone, so from here
 // on only a handshake can tell whether our data is the newest.
 void Resource::State::restart_link(const std::string& why) {
+    if (leave) return leave_done();
     close_link(why);
     if (session_up) lose_peer(LossReason::given_up);
     reset_session();
@@ -112,6 +117,7 @@ void Resource::State::hello(const Hello& hello) {
         start_negotiation();
     } else {
         report("link is back, nothing was lost");
+        probe_link_resumed.hit();
         if (!negotiating) resend_in_flight();  // what became due while it was down
     }
 }
@@ -121,6 +127,7 @@ void Resource::State::new_process(const Hello& hello) {
     const bool same_process = session_up && hello.session.own_session == session.peer_session();
     if (same_process) return bad_peer("it forgot what it had received");
     close_link("the peer's process is a new one");
+    probe_peer_is_new.hit();
     if (session_up) lose_peer(LossReason::new_process);
     reset_session();
     open_link();

@@ -1,7 +1,16 @@
 // The backing disk: requests to it, attaching, failing, letting go.
+#include "base/probe.hh"
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
+namespace {
+
+base::Probe probe_disk_failed("blockrep: a disk fails");
+base::Probe probe_log_applied("blockrep: a crashed Primary marks its activity log");
+base::Probe probe_both_disks_lost("blockrep: the peer cannot record that a disk is lost");
+base::Probe probe_attached_behind("blockrep: a Primary attaches a disk that missed writes");
+
+}  // namespace
 
 void Resource::State::read_local(const Range& range, const ReadBuffer& into, LocalDone done) {
     const auto number = ticket();
@@ -45,6 +54,7 @@ void Resource::State::open_disk(const DiskOpened& event) {
     log = ActivityLog(settings.al_extents, image->activity_log.sequence, image->newer_al_copy);
     crashed_primary = superblock.primary;
     if (crashed_primary) {
+        probe_log_applied.hit();
         for (const auto extent : image->activity_log.extents) bitmap.set(range_of_extent(extent));
         report("was Primary when it crashed: " + std::to_string(image->activity_log.extents.size()) +
                " extents of the activity log are marked out of sync");
@@ -61,7 +71,10 @@ void Resource::State::open_disk(const DiskOpened& event) {
         // It was away while the peer's disk was in use: only a handshake can tell.
         if (disk == DiskState::UpToDate && session_up) disk = DiskState::Consistent;
         // A Primary's own clients know better than this disk: it can only be a target.
-        if (role == Role::Primary && missed_writes) disk = DiskState::Inconsistent;
+        if (role == Role::Primary && missed_writes) {
+            probe_attached_behind.hit();
+            disk = DiskState::Inconsistent;
+        }
         peer_behind = superblock.peer_outdated && disk == DiskState::UpToDate;
         report(std::string("attached, disk is ") + std::string(to_string(disk)));
         if (session_up) {
@@ -125,6 +138,7 @@ void Resource::State::confirm_loss() {
     flush_peer([this](bool recorded) {
         loss_unconfirmed = false;
         if (!recorded) {
+            probe_both_disks_lost.hit();
             for (auto& [id, write] : writes) write.stored_remote = write.stored_remote && write.remote_pending;
             for (auto& [id, flush] : flushes) flush.stored_remote = flush.stored_remote && flush.remote_pending;
         }
@@ -135,6 +149,7 @@ void Resource::State::confirm_loss() {
 void Resource::State::fail_disk(const std::string& why) {
     if (!disk_open) return;
     report("the backing disk failed (" + why + "): detached");
+    probe_disk_failed.hit();
     close_disk();
 }
 

@@ -1,7 +1,14 @@
 // The peer is gone: freeze, find out what it can know, go on (README, "When the peer is lost").
+#include "base/probe.hh"
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
+namespace {
+
+base::Probe probe_peer_is_fenced("blockrep: the peer is fenced");
+base::Probe probe_alone_now("blockrep: goes on alone");
+
+}  // namespace
 
 // The link has been down for longer than a passing fault. (Asked again and again: role and disk may change meanwhile.)
 void Resource::State::check_grace() {
@@ -28,6 +35,7 @@ void Resource::State::peer_fenced(const base::NodeIncarnation& dead) {
     fence_requested = false;
     if (!session_up) return;
     report("the peer is fenced");
+    probe_peer_is_fenced.hit();
     close_link("the peer is fenced");
     lose_peer(LossReason::fenced);
     reset_session();
@@ -119,6 +127,7 @@ void Resource::State::go_alone() {
         if (disk != DiskState::UpToDate || !superblock.peer_outdated) return;
         alone = true;
         report("goes on alone");
+        probe_alone_now.hit();
         drop_remote_parts();
     });
 }

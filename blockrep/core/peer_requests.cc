@@ -1,10 +1,15 @@
 // What the peer asks of our disk, and how its writes meet ours (README, "Who wins when writes overlap").
 #include <algorithm>
 
+#include "base/probe.hh"
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
 namespace {
+
+base::Probe probe_writes_crossed("blockrep: writes of both sides cross");
+base::Probe probe_repeated_write("blockrep: a repeated write was overwritten meanwhile");
+base::Probe probe_flush_for_stable("blockrep: a trimmed stable write needs a flush");
 
 // What is left of `range` without `holes`, in order.
 std::vector<Range> without(const Range& range, const std::map<RequestId, Range>& covered) {
@@ -184,6 +189,7 @@ void Resource::State::note_crossing(Applying& entry) {
     for (const auto& [id, own] : writes) {
         if (!own.remote_pending || !own.request.range.overlaps(entry.range)) continue;
         entry.covered.emplace(id, own.request.range);
+        probe_writes_crossed.hit();
         if (own.local_pending) entry.awaits.insert(id);
     }
     entry.trimmed = !entry.covered.empty();
@@ -221,6 +227,7 @@ void Resource::State::check_applied(std::uint64_t arrival) {
     // What covers it may be in a volatile cache, while its sender was promised stable media.
     if (entry.stable && entry.trimmed && entry.stored && has_disk()) {
         entry.flushing = true;
+        probe_flush_for_stable.hit();
         entry.trimmed = false;
         return flush_local([this, arrival](base::Result<Payload> result) {
             if (!result) fail_disk("flush: " + result.error().message());
@@ -245,6 +252,7 @@ void Resource::State::recall(Applying& entry) {
         const auto own = writes.find(id);
         if (own != writes.end() && own->second.local_pending) entry.awaits.insert(id);
         entry.overwritten = entry.trimmed = true;
+        probe_repeated_write.hit();
     }
 }
 

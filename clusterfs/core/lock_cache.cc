@@ -4,9 +4,15 @@
 #include <utility>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 
 namespace clusterfs {
 namespace {
+
+base::Probe probe_given_back("clusterfs: a lock is given back for another node");
+base::Probe probe_refused("clusterfs: a lock is refused");
+base::Probe probe_deletion_asked("clusterfs: the open lock of a deleted file is asked for");
+base::Probe probe_shed("clusterfs: unused locks are given up");
 
 int rank(LockType type) {
     switch (type) {
@@ -149,6 +155,7 @@ void LockCache::on_granted(const LockName& name, LockMode mode, base::Instant no
 }
 
 bool LockCache::on_refused(const LockName& name, base::Instant now, Actions& actions) {
+    probe_refused.hit();
     auto* lock = find(name);
     if (lock == nullptr) return false;
     lock->requested = LockMode::none;
@@ -256,6 +263,7 @@ void LockCache::request_waited(const LockName& name, Lock& lock, Actions& action
 }
 
 void LockCache::begin_to_give_back(const LockName& name, Lock& lock, base::Instant, Actions& actions) {
+    probe_given_back.hit();
     set_timer(name, lock, std::nullopt);
     lock.keep = lock.other == LockMode::shared ? LockMode::shared : LockMode::none;
     // What the kernel caches stays true under a shared lock: writes never stay there.
@@ -297,6 +305,7 @@ void LockCache::give_back(const LockName& name, Lock& lock, base::Instant now, A
 }
 
 void LockCache::release_open_lock_of(InodeNumber inode, base::Instant now, Actions& actions) {
+    probe_deletion_asked.hit();
     const LockName name{LockType::open, inode};
     auto* open = find(name);
     if (open == nullptr || open->pins > 0 || open->mode == LockMode::none || open->phase != Phase::idle) return;
@@ -343,6 +352,7 @@ void LockCache::note_read_served(InodeNumber inode) {
 
 // Walks the locks round robin, so that those in use are asked rarely and the walk costs little.
 void LockCache::shed(std::size_t limit, base::Instant now, Actions& actions) {
+    probe_shed.hit();
     if (locks_.size() <= limit) return;
     std::vector<LockName> chosen;
     auto place = locks_.upper_bound(shed_from_);

@@ -6,12 +6,16 @@
 #include <utility>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "clusterfs/core/allocation_hints.hh"
 #include "clusterfs/format/block_seal.hh"
 #include "clusterfs/format/inode.hh"
 
 namespace clusterfs {
 namespace {
+
+base::Probe probe_journal_full("clusterfs: an operation waits for the journal");
+base::Probe probe_run_anew("clusterfs: an operation loses a lock and starts anew");
 constexpr std::size_t longest_read = 64;
 
 // Why a whole block is of no use, or nothing. A number that was an inode's when the kernel learnt it may stand for
@@ -126,6 +130,7 @@ void MountOperations::park(Id id, Pending& pending, View& view) {
     if (needs.journal_space) {
         pending.space = true;
         waiting_for_space_.push_back(id);
+        probe_journal_full.hit();
         journal_.want_space();
     }
     read_needed(id, pending, needs);
@@ -156,6 +161,7 @@ void MountOperations::need_locks(Id id, Pending& pending, const Needs& needs) {
 // A lock that another node waits for takes no new pins: once it was given back it is requested again, and the grant
 // wakes the operation.
 void MountOperations::need_anew(Id id, Pending& pending, const Needs& needs) {
+    probe_run_anew.hit();
     for (const auto& [name, mode] : needs.anew) {
         pending.locks.emplace(name, mode);
         waiting_for_lock_[name].push_back(id);

@@ -1,10 +1,14 @@
 #include "clusterfs/core/mount_orphans.hh"
 
+#include "base/probe.hh"
+
 #include <algorithm>
 #include <utility>
 
 namespace clusterfs {
 namespace {
+
+base::Probe probe_orphan("clusterfs: an orphan list is worked off");
 constexpr std::size_t at_once = 64;
 constexpr auto scan_interval = base::Duration::seconds(60);
 }  // namespace
@@ -48,6 +52,7 @@ void MountOrphans::list() {
 
 // Each step is an operation of its own, so that no lock is kept for long.
 void MountOrphans::delete_next() {
+    probe_orphan.hit();
     if (stopped_) {
         busy_ = false;
         return;

@@ -2,11 +2,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/probe.hh"
 #include "clusterfs/core/posix_locks.hh"
 
 namespace clusterfs {
 
 namespace {
+
+base::Probe probe_lock_table_sent("clusterfs: a table of advisory locks is sent");
+base::Probe probe_locks_purged("clusterfs: advisory locks of a dead node go");
+base::Probe probe_locks_reconciled("clusterfs: advisory locks are reconciled after a split");
 
 constexpr std::size_t table_part_size = 48 * 1024;  // below the group's limit of 64 KiB
 constexpr std::size_t table_limit = 256 * 1024 * 1024;
@@ -249,6 +254,7 @@ bool PosixLocks::somebody_may_have_a_table() const {
 }
 
 void PosixLocks::send_table(AdvisoryActions& actions) {
+    probe_lock_table_sent.hit();
     const base::Bytes state = state_.encode();
     std::size_t offset = 0;
     do {
@@ -316,6 +322,7 @@ void PosixLocks::become_agreed(AdvisoryActions& actions) {
 
 // The table may have been changed by messages of ours of which we have not seen the effect.
 void PosixLocks::reconcile(AdvisoryActions& actions) {
+    probe_locks_reconciled.hit();
     const auto found = state_.executed.find(incarnation_.incarnation);
     const std::uint64_t executed = found == state_.executed.end() ? 0 : found->second;
     std::vector<std::uint64_t> done;
@@ -402,6 +409,7 @@ void PosixLocks::on_purge(base::ByteReader& reader, AdvisoryActions& actions) {
 // Only when nobody is left who may come back: as long as the table is closed, nobody is granted anything, and so no
 // side of a split knows of a grant that the other has not.
 void PosixLocks::remove_those_over(AdvisoryActions& actions) {
+    probe_locks_purged.hit();
     auto& lost = state_.lost;
     if (!agreed_ || lost.empty()) return;
     if (!std::all_of(lost.begin(), lost.end(), [](const auto& each) { return each.second.is_over; })) return;

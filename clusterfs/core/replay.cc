@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/probe.hh"
 #include "clusterfs/format/block_seal.hh"
 
 namespace clusterfs {
 namespace {
+
+base::Probe probe_replayed("clusterfs: a journal is replayed");
+base::Probe probe_read_torn("clusterfs: replay reads a torn block again");
+base::Probe probe_older_image("clusterfs: replay leaves a newer block alone");
 constexpr std::uint32_t blocks_at_once = 256;
 constexpr int most_reads = 4;
 }  // namespace
@@ -41,6 +46,7 @@ void Replay::read_ring() {
 }
 
 void Replay::collect() {
+    probe_replayed.hit();
     auto place = summary_.state.tail;
     while (auto record = find_record(region_, ring_, place, summary_.state.epoch, filesystem_blocks_)) {
         if (record->end - summary_.state.tail.offset > region_.ring_blocks) break;
@@ -75,7 +81,10 @@ void Replay::compare_next() {
 void Replay::read_run(BlockNumber first, std::uint32_t count, int reads) {
     io_.read(first, count, [self = shared_from_this(), first, count, reads](base::Result<MountIo::Blocks> read) {
         if (!read) return self->done_(std::unexpected(read.error()));
-        if (reads > 1 && self->may_be_torn(first, *read)) return self->read_run(first, count, reads - 1);
+        if (reads > 1 && self->may_be_torn(first, *read)) {
+            probe_read_torn.hit();
+            return self->read_run(first, count, reads - 1);
+        }
         self->compare(first, *read);
     });
 }
@@ -95,6 +104,7 @@ void Replay::compare(BlockNumber first, const MountIo::Blocks& on_disk) {
         const auto fault = check(on_disk[i]->bytes, first + i, region_.filesystem);
         const auto sequence = on_disk[i]->as<BlockHeader>().sequence;
         if (fault == BlockFault::none) io_.saw_sequence(sequence);
+        if (fault == BlockFault::none && sequence > image->as<BlockHeader>().sequence) probe_older_image.hit();
         if (fault != BlockFault::none || sequence < image->as<BlockHeader>().sequence) newer.push_back(image);
     }
     write_newer(std::move(newer));

@@ -1,8 +1,15 @@
 #include "clusterfs/core/slot_recovery.hh"
 
+#include "base/probe.hh"
+
 #include <utility>
 
 namespace clusterfs {
+namespace {
+
+base::Probe probe_survivor_recovers("clusterfs: a survivor recovers a slot");
+
+}  // namespace
 
 void SlotRecovery::node_died(const base::NodeIncarnation& node) {
     queue_.push_back(node);
@@ -43,6 +50,7 @@ void SlotRecovery::recover_slots(base::NodeIncarnation node, std::shared_ptr<Blo
 }
 
 void SlotRecovery::got_slot(base::NodeIncarnation node, std::shared_ptr<Block> map, std::uint32_t slot) {
+    probe_survivor_recovers.hit();
     Replay::run(io_, journal_region(superblock_, slot), superblock_.block_count, callbacks_.ours,
                 [this, node, map, slot](base::Result<ReplaySummary> summary) {
                     io_.release_lock(slot_lock(slot));

@@ -1,9 +1,15 @@
 // The master's and the directory's side: resources that this node decides about, names that hash to it.
 #include "base/ensure.hh"
 #include "base/hash.hh"
+#include "base/probe.hh"
 #include "dlm/core/lockspace.hh"
 
 namespace dlm {
+namespace {
+
+base::Probe probe_released_dead("dlm: what a dead node held is released");
+
+}  // namespace
 
 base::NodeId Lockspace::directory_of(const Name& name) const {
     base::ensure(!masters_.empty(), "no member to be asked");
@@ -128,6 +134,7 @@ void Lockspace::serve_all() {
 }
 
 void Lockspace::release_dead(const base::NodeIncarnation& life) {
+    probe_released_dead.hit();
     unknown_dead_.erase(life);
     MasterNotices notices;
     for (auto& [name, mastered] : mastered_) {

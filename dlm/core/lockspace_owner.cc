@@ -2,10 +2,14 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "dlm/core/lockspace.hh"
 
 namespace dlm {
 namespace {
+
+base::Probe probe_redirected("dlm: a request is sent to another master");
+base::Probe probe_cancelled("dlm: a request is cancelled");
 
 bool flags_fit_request(const LockRequested& event) {
     return is_valid_name(event.name) && (!event.flags.has(Flag::expedite) || event.mode == Mode::NL) &&
@@ -110,6 +114,7 @@ void Lockspace::on(const CancelRequested& event) {
 
 // What was never granted is gone; what was held stays as it was.
 void Lockspace::complete_cancelled(LockId id, OwnedLock& lock) {
+    probe_cancelled.hit();
     const auto operation = lock.pending->operation;
     const auto mode = lock.granted.value_or(Mode::NL);
     act(Completed{id, operation, Outcome::cancelled, mode, lock.demoted, {}});
@@ -196,6 +201,7 @@ void Lockspace::from_master(base::NodeId, const ValueStored& message) {
 }
 
 void Lockspace::from_master(base::NodeId, const Redirect& message) {
+    probe_redirected.hit();
     // The directory has noted it, whatever has become of the request.
     if (message.master == self_) master_here(message.name);
     ask_again(message.lock, message.operation, is_master(message.master) ? message.master : base::NodeId{});

@@ -2,10 +2,15 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "dlm/core/lockspace.hh"
 
 namespace dlm {
 namespace {
+
+base::Probe probe_adopted("dlm: a new master adopts a held lock");
+base::Probe probe_handed_over("dlm: a master that leaves hands over");
+base::Probe probe_told_again("dlm: values that were not stored are told again");
 
 // Collects items for each node and sends them in messages of bounded size.
 template <typename Item, typename Send>
@@ -238,6 +243,7 @@ void Lockspace::tell_unstored() {
 
 // That it was told does not mean that the master's rebuild came to its end: it is told until it is acknowledged.
 void Lockspace::tell_unstored_again() {
+    probe_told_again.hit();
     const auto unstored = unstored_;
     for (const auto& [id, each] : unstored) send(each.master, StoreValue{id, each.value.name, each.value.value});
 }
@@ -268,6 +274,7 @@ Lockspace::Mastered& Lockspace::rebuilt(const Name& name) {
 }
 
 void Lockspace::adopt(base::NodeId from, const HeldLock& held) {
+    probe_adopted.hit();
     auto& mastered = rebuilt(held.name);
     mastered.resource.adopt(from, held);
     // Whoever holds less than CW has not kept others from writing since.
@@ -286,6 +293,7 @@ void Lockspace::rebuild(base::NodeId, const WrittenValues& message) {
 }
 
 void Lockspace::rebuild(base::NodeId, const Handover& message) {
+    probe_handed_over.hit();
     for (const auto& handed : message.resources) {
         auto& mastered = rebuilt(handed.name);
         if (handed.value.sequence >= mastered.resource.value().sequence) mastered.resource.set_value(handed.value);

@@ -3,9 +3,15 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 
 namespace dlm {
 namespace {
+
+base::Probe probe_round_started("dlm: a round of recovery begins");
+base::Probe probe_buried("dlm: a dead member is buried");
+base::Probe probe_group_lost("dlm: the group is lost");
+base::Probe probe_lost_quorum("dlm: the quorum changes");
 
 bool contains_session(const std::vector<Member>& members, const base::Uuid& session) {
     return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.session == session; });
@@ -55,6 +61,7 @@ void Membership::note_vanished_leavers(const base::GroupView& view) {
 }
 
 void Membership::start_round(Actions& actions) {
+    probe_round_started.hit();
     actions.push_back(Multicast{RoundStart{{self_.process, ++rounds_started_}}});
 }
 
@@ -172,6 +179,7 @@ void Membership::agree(Actions& actions) {
 }
 
 void Membership::bury(const std::vector<Member>& dead, Actions& actions) {
+    probe_buried.hit();
     const auto before = std::exchange(dead_, dead);
     for (const auto& member : before) {
         const auto same_life = [&](const Member& other) { return other.life == member.life; };
@@ -272,11 +280,13 @@ void Membership::on_nobody_missing(std::uint64_t question, Actions& actions) {
 }
 
 void Membership::on_quorum(bool quorate, Actions& actions) {
+    probe_lost_quorum.hit();
     quorate_ = quorate;
     if (!terminal()) become_ready(actions);
 }
 
 void Membership::on_group_lost(Actions& actions) {
+    probe_group_lost.hit();
     if (!terminal()) lose("the connection to Corosync is lost", actions);
 }
 

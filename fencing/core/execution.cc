@@ -3,9 +3,13 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 
 namespace fencing {
 namespace {
+
+base::Probe probe_level_failed("fencing: a level of devices fails");
+base::Probe probe_looked("fencing: a device is asked before it is ordered");
 
 std::string describe_end(const std::string& device, AgentAction action, const AgentFinished& finished) {
     std::string out = device + " " + text_of(action) + ": ";
@@ -52,6 +56,7 @@ void Execution::start(base::Instant now, RunId& next_run, Actions& actions) {
 }
 
 void Execution::start_looking(base::Instant now, RunId& next_run, Actions& actions) {
+    probe_looked.hit();
     only_looking_ = verifying_ = order_failed_ = true;
     start(now, next_run, actions);
 }
@@ -92,6 +97,7 @@ void Execution::next_device(base::Instant now, RunId& next_run, Actions& actions
 }
 
 void Execution::level_failed(base::Instant now, RunId& next_run, Actions& actions) {
+    probe_level_failed.hit();
     if (!only_looking_) actions.push_back(Note{"level " + std::to_string(level_ + 1) + " failed: " + detail_});
     device_ = 0;
     verifying_ = order_failed_ = only_looking_;

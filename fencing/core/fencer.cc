@@ -4,8 +4,15 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 
 namespace fencing {
+namespace {
+
+base::Probe probe_confirmed("fencing: an operator confirms");
+base::Probe probe_withdrawn("fencing: a request is withdrawn");
+
+}  // namespace
 
 base::Duration backoff_after(std::uint32_t attempts, const Settings& settings) {
     const auto doublings = std::min<std::uint32_t>(attempts > 0 ? attempts - 1 : 0, 20);
@@ -54,6 +61,7 @@ void Fencer::on(const FenceRequested& event, base::Instant now, Actions& actions
 }
 
 void Fencer::on(const FenceWithdrawn& event, base::Instant, Actions& actions) {
+    probe_withdrawn.hit();
     const auto wanted = wanted_.find(event.victim);
     if (wanted == wanted_.end()) return;
     wanted->second.erase(event.client);
@@ -133,6 +141,7 @@ void Fencer::hold_orders(base::Instant now) {
 }
 
 void Fencer::on(const OperatorConfirmed& event, base::Instant, Actions& actions) {
+    probe_confirmed.hit();
     const auto refuse = [&](const std::string& why) { actions.push_back(AnswerOperator{event.question, false, why}); };
     if (!settings_.nodes.contains(event.node)) return refuse("no such node in fencing.toml");
     if (is_member(event.node)) return refuse(name_of(event.node) + " is alive: it is a member of the group right now");

@@ -2,9 +2,17 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "fencing/core/fencer.hh"
 
 namespace fencing {
+namespace {
+
+base::Probe probe_member_gone("fencing: a member leaves the group");
+base::Probe probe_overlooked("fencing: a silent member is overlooked");
+base::Probe probe_declined("fencing: a claim is declined");
+
+}  // namespace
 
 void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     const auto& view = event.view;
@@ -61,6 +69,7 @@ void Fencer::answer_absence(Actions& actions) {
 }
 
 void Fencer::member_left(base::NodeId node, base::Instant now) {
+    probe_member_gone.hit();
     announced_.erase(node);
     // It was shooting us when it went: what it has ordered comes first, then its slot, then ours.
     const auto ours = operations_.find(settings_.self);
@@ -175,6 +184,7 @@ void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant no
 }
 
 void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Actions& actions) {
+    probe_overlooked.hit();
     if (silent_.erase(overlook.silent) > 0) {
         actions.push_back(Note{name_of(overlook.silent) + " has joined and says nothing: going on without it"});
         send_facts(actions);
@@ -254,6 +264,7 @@ void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
 }
 
 void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instant now, Actions&) {
+    probe_declined.hit();
     const auto found = operations_.find(decline.victim);
     if (found == operations_.end() || found->second.executor != sender) return;
     auto& operation = found->second;

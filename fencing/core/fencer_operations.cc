@@ -3,9 +3,15 @@
 #include <bit>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "fencing/core/fencer.hh"
 
 namespace fencing {
+namespace {
+
+base::Probe probe_buried("fencing: a life is buried");
+
+}  // namespace
 
 void Fencer::add_request(base::NodeId asker, const OpenRequest& request, base::Instant now) {
     const auto& victim = request.victim;
@@ -143,6 +149,7 @@ std::optional<base::Instant> Fencer::next_deadline() const {
 }
 
 void Fencer::bury(const base::NodeIncarnation& life, Actions& actions) {
+    probe_buried.hit();
     if (!lives_.bury(life)) return;
     wanted_.erase(life);
     if (const auto announced = announced_.find(life.node);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 
 #ifndef CFS_COMMIT
 #define CFS_COMMIT "unknown"
@@ -27,6 +28,7 @@ struct Options {
     std::uint64_t from = 1;
     std::uint64_t seconds = 0;  // 0: no limit
     bool trace = false;
+    bool probes = false;
     bool good = true;
 };
 
@@ -46,11 +48,19 @@ Options parse(int argc, char** argv) {
             number(options.seconds);
         } else if (std::strcmp(argv[i], "--trace") == 0) {
             options.trace = true;
+        } else if (std::strcmp(argv[i], "--probes") == 0) {
+            options.probes = true;
         } else {
             options.good = false;
         }
     }
     return options;
+}
+
+void print_probes() {
+    for (const auto* probe = base::Probe::first(); probe != nullptr; probe = probe->next()) {
+        std::printf("probe %llu %s\n", static_cast<unsigned long long>(probe->count()), probe->name());
+    }
 }
 
 }  // namespace
@@ -59,7 +69,7 @@ int run_seeds(const std::string& name, int argc, char** argv,
               const std::function<void(std::uint64_t seed, bool trace)>& simulate) {
     const auto options = parse(argc, argv);
     if (!options.good) {
-        std::fprintf(stderr, "usage: %s [--seeds N] [--from S] [--seconds T] [--trace]\n", name.c_str());
+        std::fprintf(stderr, "usage: %s [--seeds N] [--from S] [--seconds T] [--trace] [--probes]\n", name.c_str());
         return 2;
     }
     running_name = name.c_str();
@@ -79,6 +89,7 @@ int run_seeds(const std::string& name, int argc, char** argv,
             return 1;
         }
     }
+    if (options.probes) print_probes();
     std::printf("%s: %llu seeds passed\n", name.c_str(), static_cast<unsigned long long>(done));
     return 0;
 }

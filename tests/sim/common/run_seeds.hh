@@ -14,7 +14,7 @@ struct Violation : std::runtime_error {
 };
 
 // --seeds N --from S --seconds T: seeds S to S+N-1, or as many as T seconds allow. `verbose`: --trace, for one seed.
-// Prints the failing seed and commit; the exit status is 1 then, 2 for wrong options.
+// `--probes` prints how often each probe of the cores (base/probe.hh) was met. Prints the failing seed and commit; the exit status is 1 then, 2 for wrong options.
 int run_seeds(const std::string& name, int argc, char** argv,
               const std::function<void(std::uint64_t seed, bool trace)>& simulate);
 
