@@ -175,14 +175,15 @@ def install_device(lab, client):
         open(lab.path(node, "installed"), "w").close()
 
 
-def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet", keep=False, timeout=120):
+def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet", keep=False, timeout=120,
+       disks="file"):
     check_machine()
     binaries = find_binaries(stage)
     size = parse_size(size)
     made = prepare_directory(directory)
     names = node_names(nodes)
     lab = Layout(directory, {
-        "nodes": names, "size": size, "stage": stage, "mount": mount, "transport": transport, "binaries": binaries,
+        "nodes": names, "size": size, "stage": stage, "mount": mount, "transport": transport, "disks": disks, "binaries": binaries,
         "made_directory": made, "secrets": config.make_secrets(), "bmc_passwords": {n: config.bmc_password() for n in names}})
     os.chmod(lab.directory, 0o755)
     os.environ["CFS_LAB_OF"] = lab.directory    # down finds what an interrupted up had started

@@ -5,9 +5,9 @@ import os
 import sys
 import time
 
-from labkit import bringup, status, teardown
+from labkit import bringup, loop, status, teardown
 from labkit.client import Client
-from labkit.layout import (BMC_MODES, CUTTABLE, MOUNTPOINT, NBD_URI, STAGES, LabError, Layout, default_directory)
+from labkit.layout import (BMC_MODES, CUTTABLE, DISK, MOUNTPOINT, NBD_URI, STAGES, LabError, Layout, default_directory)
 
 CANNOT_ENTER = 125      # exit status of exec when the node has no power
 
@@ -45,6 +45,7 @@ def make_parser():
     up.add_argument("--no-mount", action="store_true")
     up.add_argument("--stage", choices=STAGES, default="all", help="start only this much")
     up.add_argument("--transport", choices=("knet", "udpu"), default="knet", help="of Corosync")
+    up.add_argument("--disks", choices=sorted(DISK), default="file", help="loop: block devices that can be made to fail")
     up.add_argument("--timeout", type=float, default=120, help="seconds until it must be healthy")
     up.add_argument("--keep", action="store_true", help="leave everything running when up fails")
     execute = verbs.add_parser("exec", help="NODE -- CMD…: run CMD inside a node")
@@ -62,6 +63,9 @@ def make_parser():
     bmc.add_argument("node")
     bmc.add_argument("mode", choices=BMC_MODES)
     bmc.add_argument("--seconds", type=float, default=5.0, help="how long a slow BMC takes")
+    disk = verbs.add_parser("disk", help="faults of a disk, in a lab with --disks loop")
+    disk.add_argument("node")
+    disk.add_argument("mode", choices=("ok", "fail"))
     verbs.add_parser("status", help="of everything").add_argument("--json", action="store_true")
     wait = verbs.add_parser("wait", help="until healthy")
     wait.add_argument("what", choices=("healthy",))
@@ -75,7 +79,7 @@ def do_up(lab, options, _):
     if not 1 <= options.nodes <= 8:
         raise LabError("--nodes: 1 to 8")
     bringup.up(lab.directory, options.nodes, options.size, not options.no_mount, options.stage, options.transport,
-               options.keep, options.timeout)
+               options.keep, options.timeout, options.disks)
 
 
 def do_exec(lab, options, command):
@@ -133,6 +137,16 @@ def do_link(lab, options, _):
 
 def do_bmc(lab, options, _):
     Client(lab).call("bmc_mode", node=lab.require_node(options.node), mode=options.mode, delay=options.seconds)
+
+
+def do_disk(lab, options, _):
+    node = lab.require_node(options.node)
+    if lab.settings.get("disks") != "loop":
+        raise LabError("the disks of this lab are plain files, which do not fail (up --disks loop)")
+    try:
+        loop.fail(os.readlink(lab.path(node, DISK["loop"])), lab.path(node, "disk.img"), options.mode == "fail")
+    except (OSError, ValueError) as error:
+        raise LabError(f"the disk of node {node}: {error}") from None
 
 
 def do_status(lab, options, _):

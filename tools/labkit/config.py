@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from labkit.layout import BMC_USER, NODE_VIEW, RESOURCE, Layout, write_file
+from labkit.layout import BMC_USER, DISK, NODE_VIEW, RESOURCE, Layout, write_file
 
 _SECRET_ETC = ("shadow", "shadow-", "gshadow", "gshadow-", "ssh", "ssl/private")
 
@@ -114,7 +114,7 @@ def resource(lab):
     on {node} {{
         node-id {lab.number(node) - 1};
         device minor 0;
-        disk {NODE_VIEW}/disk.img;
+        disk {NODE_VIEW}/{DISK[lab.settings.get('disks', 'file')]};
         meta-disk internal;
         address {lab.address(node, 'replication')}:7788;
     }}""" for node in lab.nodes[:2])

@@ -7,6 +7,7 @@ NETWORKS = ("management", "replication", "cluster")
 CUTTABLE = {"replication": ("replication",), "cluster": ("cluster",), "management": ("management",),
             "all": ("replication", "cluster")}
 STAGES = ("corosync", "fencing", "device", "all")
+DISK = {"file": "disk.img", "loop": "disk"}     # what blockrepd opens in a node's directory
 BMC_MODES = ("ok", "stuck", "slow", "fail", "hung")
 RESOURCE = "r0"
 MOUNTPOINT = "/srv/www"

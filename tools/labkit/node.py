@@ -6,8 +6,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-from labkit import boot, syscalls  # noqa: E402
-from labkit.layout import NETWORKS, NODE_VIEW, Layout, product_path  # noqa: E402
+from labkit import boot, loop, syscalls  # noqa: E402
+from labkit.layout import DISK, NETWORKS, NODE_VIEW, Layout, product_path  # noqa: E402
 
 PRIVATE_STATE = ("corosync", "cfs", "blockrep")
 
@@ -69,6 +69,15 @@ def configure_network(lab, node):
     boot.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n")
 
 
+def make_disk():
+    """A device that goes when the node's init, which holds it, does."""
+    path, _ = loop.make(f"{NODE_VIEW}/disk.img")
+    link = f"{NODE_VIEW}/{DISK['loop']}"
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(path, link)
+
+
 def live(lab, node):
     """The life of the node's init."""
     if sys.stdin.readline() != "go\n":
@@ -88,6 +97,8 @@ def live(lab, node):
     os.environ.update({"PATH": product_path(), "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb",
                        "CFS_LAB_OF": lab.directory})
     configure_network(lab, node)
+    if lab.settings.get("disks") == "loop":
+        make_disk()
     syscalls.run_as_init(lambda: boot.Boot(node, lab.settings).run(), ends_with_work=False)
 
 

@@ -1,0 +1,99 @@
+"""kill -9 of each daemon under writers on both nodes (mount.cfs: dead_mount): what docs/FAILURE_MODEL.md says happens, does."""
+import random
+import time
+
+from .common import NODES, expect, fresh_directory, other
+from .partitions import powers
+from .register import check_the_judge
+from .scene import Scene, heal, look_inside, signal, start_daemon
+
+TOO_LONG = 30   # seconds until whoever is to be shot must be off
+
+
+def expect_both_alive(lab, what):
+    expect(all(state == 'on' for state in powers(lab).values()), f'{what}: somebody was shot: {powers(lab)}')
+
+
+def fences(lab, node):
+    return lab.output(node, 'cfs-fence', 'history').count('\n')
+
+
+def must_be_shot(lab, scene, node, daemon):
+    """Without this daemon a node cannot go on, and nobody starts it: the other one shoots it and goes on."""
+    signal(lab, node, daemon, 'KILL')
+    until = time.monotonic() + TOO_LONG
+    while powers(lab)[node] == 'on':
+        expect(time.monotonic() < until, f'{daemon} of {node} killed: not shot within {TOO_LONG} s')
+        time.sleep(0.1)
+    scene.wait_for_progress([other(node)])
+    expect(powers(lab)[other(node)] == 'on', f'{daemon} of {node} killed: both were shot')
+    said = f'{daemon}: shot, {other(node)} stalled {scene.stall(other(node)):.1f} s'
+    scene.end(must_succeed=[other(node)])
+    return said
+
+
+def blockrepd_comes_back(lab, scene, node):
+    """Started anew within the grace: the mount's requests have waited for it, nobody is shot."""
+    before = fences(lab, other(node))
+    signal(lab, node, 'blockrepd', 'KILL')
+    start_daemon(lab, node, 'blockrepd')
+    until = time.monotonic() + 10
+    for words in (('up', 'r0'), ('primary', 'r0')):
+        while lab.run(node, 'blockrepadm', *words, check=False).returncode != 0:
+            expect(time.monotonic() < until, f'blockrepadm {" ".join(words)} on {node} after a new start fails')
+            time.sleep(0.1)
+    scene.wait_for_progress(NODES)
+    expect_both_alive(lab, 'blockrepd started anew')
+    expect(fences(lab, other(node)) == before, 'blockrepd started anew: a fence is in the history')
+    said = f'blockrepd started anew: both go on, stalled {scene.stall("a"):.1f} and {scene.stall("b"):.1f} s'
+    scene.end(must_succeed=NODES)
+    return said
+
+
+def fencing_comes_back(lab, scene, node):
+    """Without its cfs-fenced a node goes on, but believes no death: when the other one dies it waits until it has it again."""
+    signal(lab, node, 'cfs-fenced', 'KILL')
+    time.sleep(6)
+    scene.wait_for_progress(NODES)
+    expect_both_alive(lab, 'cfs-fenced killed')
+    quiet = max(scene.stall(each) for each in NODES)
+    lab.verb('crash', other(node))
+    time.sleep(8)
+    count = len(scene.loads[node].promises)
+    time.sleep(2)
+    expect(len(scene.loads[node].promises) == count, f'{node} goes on without proof that {other(node)} is dead')
+    started = time.monotonic()
+    start_daemon(lab, node, 'cfs-fenced')
+    scene.wait_for_progress([node])
+    said = (f'cfs-fenced: nobody noticed ({quiet:.1f} s); then {other(node)} died, {node} waited for cfs-fenced and went on '
+            f'{time.monotonic() - started:.1f} s after it was back')
+    scene.end(must_succeed=[node])
+    return said
+
+
+CASES = {
+    'cfs-fenced': fencing_comes_back,
+    'blockrepd': lambda lab, scene, node: must_be_shot(lab, scene, node, 'blockrepd'),
+    'corosync': lambda lab, scene, node: must_be_shot(lab, scene, node, 'corosync'),
+    'blockrepd again': blockrepd_comes_back,
+}
+
+
+def check(lab, options):
+    check_the_judge()
+    directory = fresh_directory(lab, 'daemon-kills')
+    chooser, promises, said, judged = random.Random(options.seed), [], [], 0
+    for number, (name, case) in enumerate(CASES.items(), 1):
+        nodes = [chooser.choice(NODES)] if options.quick else NODES
+        for turn, node in enumerate(nodes):
+            scene = Scene(lab, directory, (2 * number + turn) * 100000, promises)
+            try:
+                said.append(f'{node}: {case(lab, scene, node)}')
+            finally:
+                scene.end()
+            heal(lab)
+            judged += scene.judge()
+            if not options.quick:
+                print(f'   {said[-1]}', flush=True)
+    look_inside(lab)
+    return f'{"; ".join(said)}; {len(promises)} promises kept, {judged} reads and writes in order'

@@ -1,0 +1,118 @@
+"""Both nodes at work: on each a load that is promised durability, and a client of a shared number whose history is judged."""
+import time
+
+from .common import NODES, boot_seconds, check_filesystem, compare_replicas, expect, mount_both, unmount_both
+from .power_cuts import Load, check_promises, wait_until_writing
+from .register import Register
+
+# By its name, and never the shell that does it.
+SIGNAL = ('for each in /proc/[0-9]*; do read -r name < $each/comm && [ "$name" = {0} ] && kill -{1} ${{each#/proc/}}; done '
+          '2>/dev/null; true')
+
+
+def signal(lab, node, daemon, name):
+    lab.run(node, 'sh', '-c', SIGNAL.format(daemon, name), check=False, timeout=30)
+
+
+def start_daemon(lab, node, daemon):
+    """As an operator would, with the log where it was."""
+    lab.run(node, 'sh', '-c', f'setsid {daemon} >> /run/lab/log/{daemon}.log 2>&1 < /dev/null & exec >&- 2>&-')
+
+
+class Scene:
+    """`promises` is shared by the scenes of one directory and holds what nobody may ever lose."""
+
+    def __init__(self, lab, directory, first, promises):
+        self.lab, self.directory, self.promises = lab, directory, promises
+        self.loads = {node: Load(lab, node, directory, first) for node in NODES}
+        self.register, self.ended = None, False
+        try:
+            self.register = Register(lab, f'{directory}/register', NODES)
+            for load in self.loads.values():
+                wait_until_writing(load, 20)
+        except BaseException:
+            self.end()
+            raise
+        self.began = boot_seconds()
+
+    def wait_for_progress(self, nodes, seconds=60, count=20):
+        """Each of the nodes is promised more than it has been."""
+        goals = {node: len(self.loads[node].promises) + count for node in nodes}
+        until = time.monotonic() + seconds
+        for node, goal in goals.items():
+            while len(self.loads[node].promises) < goal:
+                expect(self.loads[node].process.poll() is None, f'the load on {node} has ended')
+                expect(time.monotonic() < until, f'{node} has not written on within {seconds} s')
+                time.sleep(0.02)
+
+    def wait_for_any_progress(self, seconds=90, count=20):
+        """Who writes on, as soon as somebody does."""
+        goals = {node: len(load.promises) + count for node, load in self.loads.items()}
+        until = time.monotonic() + seconds
+        while True:
+            going = [node for node, load in self.loads.items() if len(load.promises) >= goals[node]]
+            if going:
+                return going
+            expect(time.monotonic() < until, f'nobody has written on within {seconds} s')
+            time.sleep(0.02)
+
+    def stall(self, node):
+        """The longest time between two promises since the scene began."""
+        times = [self.began] + [when for when, _ in self.loads[node].promises if when > self.began] + [boot_seconds()]
+        return max(later - earlier for earlier, later in zip(times, times[1:]))
+
+    def end(self, must_succeed=()):
+        """Ends all that still runs, and keeps what was promised. A load that must succeed was never told of an error."""
+        if self.ended:
+            return
+        self.ended = True
+        if self.register is not None:
+            self.register.stop()
+        try:
+            for node, load in self.loads.items():
+                load.stop(expect_success=node in must_succeed)
+        finally:
+            for load in self.loads.values():
+                if load.process.poll() is None:
+                    load.process.kill()
+                    load.process.wait()
+            self.promises += [(node, text) for node, load in self.loads.items() for _, text in load.promises]
+
+    def judge(self, nodes=NODES):
+        """What was promised is there, and the history is one of a single number; how many operations it has."""
+        for node in nodes:
+            check_promises(self.lab, node, self.directory, self.promises)
+        return self.register.judge()
+
+
+def look_inside(lab):
+    """fsck clean and the replicas equal, with the filesystem unmounted for a moment."""
+    unmount_both(lab)
+    check_filesystem(lab)
+    compare_replicas(lab)
+    mount_both(lab)
+
+
+def heal(lab):
+    """What is broken is mended as a person would: cables, BMCs, disks, then the power of whoever is not well."""
+    lab.verb('link', 'all', 'heal')
+    for node in NODES:
+        lab.verb('bmc', node, 'ok')
+    until = time.monotonic() + 20
+    while not all(is_sound(lab, node) for node in NODES) and time.monotonic() < until and not needs_power(lab):
+        time.sleep(0.5)
+    for node in NODES:
+        if not is_sound(lab, node):
+            lab.verb('power', node, 'off', check=False)
+            lab.verb('power', node, 'on')
+    lab.wait_healthy(120)
+
+
+def is_sound(lab, node):
+    """The node has power, all its daemons, and a filesystem that answers."""
+    return not [problem for problem in lab.status()['problems'] if problem.startswith(f'{node}: ')]
+
+
+def needs_power(lab):
+    """Nothing comes back by itself where there is no power, or a daemon is gone."""
+    return any('no power' in problem or 'does not run' in problem for problem in lab.status()['problems'])
