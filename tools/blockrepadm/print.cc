@@ -20,6 +20,12 @@ json::object first_of(const json::object& object, const char* name) {
     return first.is_object() ? first.as_object() : json::object{};
 }
 
+// Since when the peer is away, where that is why a resource is suspended.
+std::string since_text(const json::object& connection) {
+    const auto lost = base::integer_member(connection, "link-lost-for-ms");
+    return lost ? fmt::format(", for {:.1f} s", static_cast<double>(*lost) / 1000) : "";
+}
+
 std::string done_text(const json::object& peer_device) {
     const auto* done = peer_device.if_contains("percent-in-sync");
     return done != nullptr && done->is_double() ? fmt::format(" done:{:.2f}", done->as_double()) : "";
@@ -33,7 +39,7 @@ std::string status_text(const json::object& resource) {
     const auto peer_device = first_of(connection, "peer_devices");
     auto text = fmt::format("{} role:{}\n", text_of(resource, "name"), text_of(resource, "role"));
     if (base::true_member(resource, "suspended")) {
-        text += fmt::format("  suspended: {}\n", text_of(resource, "suspended-because"));
+        text += fmt::format("  suspended: {}{}\n", text_of(resource, "suspended-because"), since_text(connection));
     }
     text += fmt::format("  disk:{}{}\n", text_of(device, "disk-state"),
                         base::true_member(device, "open") ? " open:yes" : "");

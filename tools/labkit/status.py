@@ -1,5 +1,6 @@
 """Outside: what all nodes say about themselves, and whether that is how it should be."""
 import concurrent.futures
+import glob
 import json
 import re
 import time
@@ -58,14 +59,30 @@ def _daemons(lab, node, pid):
             record = json.load(file)
     except (OSError, ValueError):
         return "starting", {}
-    alive = {}
-    for name, inner in record["daemons"].items():
-        try:
-            with open(f"/proc/{pid}/root/proc/{inner}/stat", encoding="ascii", errors="replace") as file:
-                alive[name] = file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-        except (OSError, IndexError):
-            alive[name] = False
+    alive = {name: _is_alive(f"/proc/{pid}/root/proc/{inner}") for name, inner in record["daemons"].items()}
+    missing = {name for name, runs in alive.items() if not runs}
+    if missing:     # somebody may have started it anew
+        for process in glob.glob(f"/proc/{pid}/root/proc/[0-9]*"):
+            name = _name_of(process)
+            if name in missing and _is_alive(process):
+                alive[name] = True
     return record["state"], alive
+
+
+def _name_of(process):
+    try:
+        with open(f"{process}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def _is_alive(process):
+    try:
+        with open(f"{process}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return False
 
 
 def gather_node(lab, client, node, power):

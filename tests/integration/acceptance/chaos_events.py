@@ -1,19 +1,13 @@
 """What befalls two nodes under load. Each event is made with a random generator, names itself, is begun, and says whether
-somebody has to go on writing through it. What it breaks is mended by restore() in chaos."""
+somebody has to go on writing through it. What it breaks is mended by its mend(), where it has one, and by heal()."""
 import time
 
-from .common import NODES, other
+from .common import NODES, expect, other
+from .scene import signal
 
 DAEMONS = ('corosync', 'cfs-fenced', 'blockrepd', 'mount.cfs')
 NETWORKS = ('replication', 'cluster', 'all')
 BMC_FAULTS = ('stuck', 'slow', 'fail', 'hung')
-
-SIGNAL = ('for each in /proc/[0-9]*; do [ "$(cat $each/comm)" = {0} ] && kill -{1} ${{each#/proc/}}; done 2>/dev/null; true')
-
-
-def signal(lab, node, daemon, name):
-    lab.run(node, 'sh', '-c', SIGNAL.format(daemon, name), check=False, timeout=30)
-
 
 class PowerCut:
     def __init__(self, chooser):
@@ -108,4 +102,96 @@ class FullDisk:
         lab.run(other(self.node), 'rm', path, timeout=120)
 
 
-EVENTS = (PowerCut, PowerCut, LinkCut, LinkCut, Pause, Pause, Kill, DeathBehindABadBmc, FullDisk)
+class LinkFlaps:
+    """Down and up again faster than anybody can be sure of anything."""
+    goes_on = True
+
+    def __init__(self, chooser):
+        self.network = chooser.choice(NETWORKS)
+        self.times = [(chooser.uniform(0.05, 1.5), chooser.uniform(0.05, 1.5)) for _ in range(chooser.randrange(2, 6))]
+
+    def __str__(self):
+        return f'{self.network} link flaps {len(self.times)} times'
+
+    def begin(self, lab):
+        for down, up in self.times:
+            lab.verb('link', self.network, 'cut')
+            time.sleep(down)
+            lab.verb('link', self.network, 'heal')
+            time.sleep(up)
+
+
+class DeathDuringReturn:
+    """A node comes back, and while it catches up one of the two dies."""
+    goes_on = False
+
+    def __init__(self, chooser):
+        self.first, self.second = chooser.choice(NODES), chooser.choice(NODES)
+        self.seconds = chooser.uniform(0.5, 4)
+
+    def __str__(self):
+        return f'{self.first} dies, returns; {self.second} dies after {self.seconds:.1f} s'
+
+    def begin(self, lab):
+        lab.verb('crash', self.first)
+        time.sleep(6)
+        lab.verb('power', self.first, 'on')
+        time.sleep(self.seconds)
+        lab.verb('crash', self.second)
+        time.sleep(3)
+
+
+class DiskError:
+    """The other node's disk serves both; the broken one is replaced and filled again."""
+    goes_on = True
+
+    def __init__(self, chooser):
+        self.node = chooser.choice(NODES)
+        self.seconds = chooser.uniform(0.1, 5)
+
+    def __str__(self):
+        return f'disk of {self.node} fails for {self.seconds:.1f} s'
+
+    def begin(self, lab):
+        lab.verb('disk', self.node, 'fail')
+        time.sleep(self.seconds)
+
+    def mend(self, lab):
+        lab.verb('disk', self.node, 'ok')
+        attach_again(lab, self.node)
+
+
+class DiskErrorThenDeath:
+    """What only the dead one has must come back from it, and until then nothing may be made up."""
+    goes_on = False
+
+    def __init__(self, chooser):
+        self.node = chooser.choice(NODES)
+        self.seconds = chooser.uniform(0.5, 3)
+
+    def __str__(self):
+        return f'disk of {self.node} fails, {other(self.node)} dies {self.seconds:.1f} s later'
+
+    def begin(self, lab):
+        lab.verb('disk', self.node, 'fail')
+        time.sleep(self.seconds)
+        lab.verb('crash', other(self.node))
+        time.sleep(8)
+
+    def mend(self, lab):
+        lab.verb('disk', self.node, 'ok')
+        attach_again(lab, self.node)
+
+
+def attach_again(lab, node):
+    """As the operator does who has a disk again; one that never noticed the failure has it still."""
+    if lab.verb('power', node, 'status') != 'on\n' or lab.run(node, 'blockrepadm', 'dstate', 'r0', check=False).returncode != 0:
+        return
+    if not lab.output(node, 'blockrepadm', 'dstate', 'r0').startswith('Diskless'):
+        return
+    done = lab.run(node, 'blockrepadm', 'attach', 'r0', check=False, timeout=60)
+    expect(done.returncode == 0, f'attach on {node}: {done.stderr}')
+
+
+EVENTS = (PowerCut, PowerCut, LinkCut, LinkCut, LinkFlaps, Pause, Pause, Kill, DeathBehindABadBmc, FullDisk, DeathDuringReturn,
+          DiskError, DiskError, DiskErrorThenDeath)

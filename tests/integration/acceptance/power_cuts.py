@@ -24,7 +24,7 @@ class Load:
         self.process = start_inside(lab, node, 'load.py', f'{directory}/{node}', node, first, stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE)
         self.promises = []  # (seconds since boot, text)
-        self.reader = threading.Thread(target=self._read)
+        self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self):
@@ -33,11 +33,23 @@ class Load:
             if line.endswith('\n') and len(words) >= 3:
                 self.promises.append((float(words[-1]), ' '.join(words[:-1])))
 
+    def give_up(self):
+        """Ends it at last, whether it answers or not."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()  # the load itself is not our child: this is what it ends by
+            self.process.stdin = None
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
     def stop(self, expect_success):
-        self.process.stdin.close()
-        self.process.stdin = None
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+            self.process.stdin = None
         status = self.process.wait(timeout=120)
-        self.reader.join()
+        self.reader.join(timeout=30)
         errors = self.process.stderr.read()
         expect(status == 0 or not expect_success, f'the load on {self.node}: exit status {status}: {errors[-1500:]}')
 

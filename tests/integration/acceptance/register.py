@@ -23,7 +23,7 @@ class Client:
         self.node, self.reads, self.writes = node, [], []
         self.process = start_inside(lab, node, 'register.py', path, first, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL)
-        self.reader = threading.Thread(target=self._read)
+        self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self):
@@ -43,11 +43,11 @@ class Client:
             self.process.stdin.close()
             self.process.stdin = None
         try:
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.reader.join()
+        self.reader.join(timeout=30)
 
 
 class Register:

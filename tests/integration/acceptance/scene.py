@@ -69,13 +69,11 @@ class Scene:
         if self.register is not None:
             self.register.stop()
         try:
-            for node, load in self.loads.items():
-                load.stop(expect_success=node in must_succeed)
+            for node in must_succeed:
+                self.loads[node].stop(expect_success=True)
         finally:
             for load in self.loads.values():
-                if load.process.poll() is None:
-                    load.process.kill()
-                    load.process.wait()
+                load.give_up()
             self.promises += [(node, text) for node, load in self.loads.items() for _, text in load.promises]
 
     def judge(self, nodes=NODES):
@@ -93,26 +91,34 @@ def look_inside(lab):
     mount_both(lab)
 
 
-def heal(lab):
-    """What is broken is mended as a person would: cables, BMCs, disks, then the power of whoever is not well."""
+def heal(lab, seconds=180, patience=25):
+    """What is broken is mended as a person would: cables and BMCs, then the power of whoever has none or lost a daemon, and
+    after a while of whoever is not well."""
     lab.verb('link', 'all', 'heal')
     for node in NODES:
         lab.verb('bmc', node, 'ok')
-    until = time.monotonic() + 20
-    while not all(is_sound(lab, node) for node in NODES) and time.monotonic() < until and not needs_power(lab):
+    began = touched = time.monotonic()
+    while True:
+        problems = lab.status()['problems']
+        if not problems:
+            return
+        expect(time.monotonic() < began + seconds, f'not healthy {seconds} s after all was mended: {problems}')
+        ill = [node for node in NODES if any(needs_power(node, problem) for problem in problems)]
+        if not ill and time.monotonic() > touched + patience:
+            ill = [node for node in NODES if any(problem.startswith(f'{node}: ') for problem in problems)]
+        for node in ill:
+            power_cycle(lab, node)
+            touched = time.monotonic()
         time.sleep(0.5)
-    for node in NODES:
-        if not is_sound(lab, node):
-            lab.verb('power', node, 'off', check=False)
-            lab.verb('power', node, 'on')
-    lab.wait_healthy(120)
 
 
-def is_sound(lab, node):
-    """The node has power, all its daemons, and a filesystem that answers."""
-    return not [problem for problem in lab.status()['problems'] if problem.startswith(f'{node}: ')]
-
-
-def needs_power(lab):
+def needs_power(node, problem):
     """Nothing comes back by itself where there is no power, or a daemon is gone."""
-    return any('no power' in problem or 'does not run' in problem for problem in lab.status()['problems'])
+    return problem.startswith(f'{node}: ') and (problem.endswith('no power') or 'does not run' in problem)
+
+
+def power_cycle(lab, node):
+    """A machine is off for longer than the others need to notice: else they may shoot the one that is already back."""
+    lab.verb('crash', node)
+    time.sleep(4)
+    lab.verb('power', node, 'on', check=False)
