@@ -33,11 +33,14 @@ class Load:
             if line.endswith('\n') and len(words) >= 3:
                 self.promises.append((float(words[-1]), ' '.join(words[:-1])))
 
+    def tell_to_stop(self):
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+            self.process.stdin = None
+
     def give_up(self):
         """Ends it at last, whether it answers or not."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()  # the load itself is not our child: this is what it ends by
-            self.process.stdin = None
+        self.tell_to_stop()     # the load itself is not our child: this is what it ends by
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -45,9 +48,7 @@ class Load:
             self.process.wait()
 
     def stop(self, expect_success):
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-            self.process.stdin = None
+        self.tell_to_stop()
         status = self.process.wait(timeout=120)
         self.reader.join(timeout=30)
         errors = self.process.stderr.read()

@@ -38,10 +38,13 @@ class Client:
             else:
                 self.reads.append(Operation(int(words[1]), float(words[2]), float(words[3]), self.node))
 
-    def stop(self):
+    def tell_to_stop(self):
         if self.process.stdin is not None:
             self.process.stdin.close()
             self.process.stdin = None
+
+    def stop(self):
+        self.tell_to_stop()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -56,10 +59,6 @@ class Register:
     def __init__(self, lab, path, nodes, first=0):
         lab.run(nodes[0], 'sh', '-c', f'head -c 8 /dev/zero > {path}.new && sync {path}.new && mv {path}.new {path}')
         self.clients = [Client(lab, node, path, first + index) for index, node in enumerate(nodes)]
-
-    def stop(self):
-        for client in self.clients:
-            client.stop()
 
     def judge(self):
         """How many reads and writes there were; Broken if they contradict each other."""

@@ -66,9 +66,12 @@ class Scene:
         if self.ended:
             return
         self.ended = True
-        if self.register is not None:
-            self.register.stop()
+        clients = self.register.clients if self.register is not None else []
+        for each in [*clients, *self.loads.values()]:
+            each.tell_to_stop()
         try:
+            for client in clients:
+                client.stop()
             for node in must_succeed:
                 self.loads[node].stop(expect_success=True)
         finally:
