@@ -53,6 +53,26 @@ def two_labs_do_not_meet(directory):
         ends_clean(directory + '-second')
 
 
+WRITE = 'printf data | dd of=/run/lab/disk bs=4096 seek=100 conv=sync,fsync status=none'
+READ_IT = 'dd if=/run/lab/disk bs=4096 skip=100 count=1 iflag=direct status=none | head -c 4'
+
+
+def disks_fail_when_told(directory):
+    lab = LabClient(directory)
+    lab.up(*STAGE, '--disks', 'loop')
+    device = os.path.basename(os.readlink(os.path.join(directory, 'a/disk')))
+    lab.run('a', 'sh', '-c', WRITE)
+    lab.verb('disk', 'a', 'fail')
+    expect(lab.output('a', 'sh', '-c', READ_IT) == '', 'a broken disk still reads')
+    expect(lab.run('a', 'sh', '-c', WRITE, check=False).returncode != 0, 'a broken disk still writes')
+    expect(lab.run('b', 'sh', '-c', WRITE, check=False).returncode == 0, 'the other disk broke too')
+    lab.verb('disk', 'a', 'ok')
+    expect(lab.output('a', 'sh', '-c', READ_IT) == 'data', 'what a broken disk held is gone')
+    lab.verb('crash', 'a')
+    eventually(lambda: not os.path.exists(f'/sys/block/{device}/loop/backing_file'), 'the loop device of a dead node goes away')
+    ends_clean(directory)
+
+
 def killed_parts_are_cleared(directory):
     for victim in ('world', 'init', 'corosync', 'ipmi_sim'):
         lab = LabClient(directory)
@@ -107,4 +127,4 @@ def interrupted_up_is_cleared(directory):
     ends_clean(directory)
 
 
-CHECKS = [up_is_fast_and_down_is_clean, two_labs_do_not_meet, killed_parts_are_cleared, interrupted_up_is_cleared]
+CHECKS = [up_is_fast_and_down_is_clean, disks_fail_when_told, two_labs_do_not_meet, killed_parts_are_cleared, interrupted_up_is_cleared]
