@@ -79,21 +79,27 @@ CASES = {
 }
 
 
+def chosen(chooser, quick):
+    """Every case on both nodes; or quickly, each on one of them, and one of the two that look alike."""
+    if not quick:
+        return [(name, node) for name in CASES for node in NODES]
+    left_out = chooser.choice(['blockrepd', 'corosync'])
+    return [(name, chooser.choice(NODES)) for name in CASES if name != left_out]
+
+
 def check(lab, options):
     check_the_judge()
     directory = fresh_directory(lab, 'daemon-kills')
     chooser, promises, said, judged = random.Random(options.seed), [], [], 0
-    for number, (name, case) in enumerate(CASES.items(), 1):
-        nodes = [chooser.choice(NODES)] if options.quick else NODES
-        for turn, node in enumerate(nodes):
-            scene = Scene(lab, directory, (2 * number + turn) * 100000, promises)
-            try:
-                said.append(f'{node}: {case(lab, scene, node)}')
-            finally:
-                scene.end()
-            heal(lab)
-            judged += scene.judge()
-            if not options.quick:
-                print(f'   {said[-1]}', flush=True)
+    for number, (name, node) in enumerate(chosen(chooser, options.quick), 1):
+        scene = Scene(lab, directory, number * 100000, promises)
+        try:
+            said.append(f'{node}: {CASES[name](lab, scene, node)}')
+        finally:
+            scene.end()
+        heal(lab)
+        judged += scene.judge()
+        if not options.quick:
+            print(f'   {said[-1]}', flush=True)
     look_inside(lab)
     return f'{"; ".join(said)}; {len(promises)} promises kept, {judged} reads and writes in order'
