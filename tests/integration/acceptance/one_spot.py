@@ -17,7 +17,8 @@ def links_lost(lab):
 
 def link_is_up(lab, node):
     connection = lab.device_status(node)[0]['connections'][0]
-    return connection['connection-state'] == 'Connected' and connection['peer_devices'][0]['replication-state'] == 'Established'
+    replication = connection['peer_devices'][0]['replication-state']
+    return connection['connection-state'] == 'Connected' and replication == 'Established'
 
 
 def check(lab, options):
@@ -34,7 +35,8 @@ def check(lab, options):
     for node, process in writers.items():
         expect(process.returncode == 0, f'the writers on {node}: exit status {process.returncode}')
     expect(links_lost(lab) == lost, 'the link was lost for a moment: see blockrepd.log')
-    writes = {node: json.loads(lab.output(node, 'cat', f'/run/lab/spot-{node}.json'))['jobs'][0]['write']['total_ios'] for node in NODES}
+    reports = {node: json.loads(lab.output(node, 'cat', f'/run/lab/spot-{node}.json')) for node in NODES}
+    writes = {node: report['jobs'][0]['write']['total_ios'] for node, report in reports.items()}
     expect(min(writes.values()) > 10 * options.seconds, f'hardly a write got through: {writes}')
     return (f'{writes["a"]} writes of a and {writes["b"]} of b in {options.seconds} s, link seen up {looked} times, replicas equal '
             f'over {compare_replicas(lab)} bytes')

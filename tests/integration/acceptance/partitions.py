@@ -23,10 +23,11 @@ def wait_for_a_shot(lab, network, seconds=45):
         time.sleep(0.1)
 
 
-def one_cut(lab, directory, network, first, promises):
+def one_cut(lab, directory, network, first, promises, seconds):
     """(who was shot, after how long, how long the other one stalled, reads and writes judged)"""
     scene = Scene(lab, directory, first, promises)
     try:
+        time.sleep(seconds)
         lab.verb('link', network, 'cut')
         shot, after = wait_for_a_shot(lab, network)
         scene.wait_for_progress([other(shot)])
@@ -47,7 +48,8 @@ def check(lab, options):
     chooser.shuffle(networks)
     seen = {network: [] for network in networks}
     for number, network in enumerate(networks, 1):
-        shot, after, stall, operations = one_cut(lab, directory, network, number * 100000, promises)
+        shot, after, stall, operations = one_cut(lab, directory, network, number * 100000, promises,
+                                                  chooser.uniform(0, 2))
         look_inside(lab)
         seen[network].append((shot, stall))
         judged += operations

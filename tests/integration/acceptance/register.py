@@ -95,8 +95,8 @@ def check_the_judge():
     """A judge that lets everything pass proves nothing."""
     first, second = Operation(1, 1, 2, 'a'), Operation(2, 3, 4, 'b')
     pending = Operation(3, 3, math.inf, 'a')
-    for right in ([Operation(1, 1.5, 3.5, 'b')], [Operation(2, 3.5, 5, 'a')], [Operation(0, 1.1, 1.2, 'b')], [Operation(3, 9, 10, 'b')],
-                  [Operation(3, 5, 6, 'b'), Operation(2, 7, 8, 'b')]):
+    for right in ([Operation(1, 1.5, 3.5, 'b')], [Operation(2, 3.5, 5, 'a')], [Operation(0, 1.1, 1.2, 'b')],
+                  [Operation(3, 9, 10, 'b')], [Operation(3, 5, 6, 'b'), Operation(2, 7, 8, 'b')]):
         check_history([first, second, pending], right)
     for wrong in ([Operation(1, 5, 6, 'a')], [Operation(0, 2.5, 3, 'a')], [Operation(2, 1, 2, 'a')], [Operation(9, 5, 6, 'a')],
                   [Operation(2, 3.1, 3.2, 'a'), Operation(1, 3.3, 3.4, 'b')]):
