@@ -71,10 +71,14 @@ struct QuorumChanged {
 };
 // The group was lost (Corosync ended or evicted us).
 struct GroupLost {};
+// A member's secret is not ours: who has not taken part yet ends, so that the others need not wait for it.
+struct SecretRefused {
+    std::string why;
+};
 struct TimePassed {};
 
 using Event = std::variant<LockRequested, ConversionRequested, UnlockRequested, CancelRequested, DeadReleaseRequested,
                            LeaveRequested, ViewChanged, GroupMessageDelivered, PeerMessageArrived, LifeFenced,
-                           NobodyMissing, QuorumChanged, GroupLost, TimePassed>;
+                           NobodyMissing, QuorumChanged, GroupLost, SecretRefused, TimePassed>;
 
 }  // namespace dlm

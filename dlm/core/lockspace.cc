@@ -59,6 +59,11 @@ void Lockspace::on(const GroupLost&) {
     end_if_over();
 }
 
+void Lockspace::on(const SecretRefused& event) {
+    membership_.on_secret_refused(event.why, *actions_);
+    end_if_over();
+}
+
 void Lockspace::on(const TimePassed&) { forget_unused(); }
 
 void Lockspace::on(const PeerMessageArrived& event) {

@@ -162,6 +162,7 @@ class Lockspace {
     void on(const LifeFenced& event);
     void on(const NobodyMissing& event);
     void on(const GroupLost& event);
+    void on(const SecretRefused& event);
     void on(const TimePassed& event);
     void send(base::NodeId to, PeerBody body);
     void deliver(base::NodeId from, const PeerBody& body);

@@ -238,6 +238,7 @@ void Membership::on_resumed(base::GroupMember sender, const Resumed& resumed, Ac
 
 void Membership::resume(Actions& actions) {
     phase_ = Phase::running;
+    has_run_ = true;
     completed_ = round_.generation;
     for (const auto& member : members_) {
         if (member != self_ && told_joined_.insert(member.session).second) {
@@ -288,6 +289,10 @@ void Membership::on_quorum(bool quorate, Actions& actions) {
 void Membership::on_group_lost(Actions& actions) {
     probe_group_lost.hit();
     if (!terminal()) lose("the connection to Corosync is lost", actions);
+}
+
+void Membership::on_secret_refused(const std::string& why, Actions& actions) {
+    if (!terminal() && !has_run_) lose(why, actions);
 }
 
 void Membership::leave(Actions& actions) {

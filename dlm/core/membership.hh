@@ -55,6 +55,8 @@ class Membership {
     void on_nobody_missing(std::uint64_t question, Actions& actions);
     void on_quorum(bool quorate, Actions& actions);
     void on_group_lost(Actions& actions);
+    // Only who has never been running is lost by that.
+    void on_secret_refused(const std::string& why, Actions& actions);
     void leave(Actions& actions);
     // The lockspace has heard RebuildDone from all; the phase becomes running when all have, in the group's order, so
     // that everybody knows of each generation whether it was completed.
@@ -120,6 +122,7 @@ class Membership {
     Generation completed_ = 0;  // and everywhere
     std::set<base::Uuid> told_recovered_;
     std::set<base::Uuid> told_joined_;
+    bool has_run_ = false;
     std::vector<Member> leavers_;
     std::set<Member> vanished_leavers_;  // agreed to go, gone from sight before they went: their links must last
     std::uint64_t question_ = 0;         // the last AwaitNobodyMissing

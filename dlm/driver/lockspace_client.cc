@@ -13,6 +13,7 @@ namespace dlm {
 namespace {
 
 constexpr auto tick_every = base::Duration::milliseconds(100);
+const std::string secret_place = "/etc/cfs/secret must be the same on all nodes";
 
 class Client : public LockspaceClient {
   public:
@@ -27,10 +28,12 @@ class Client : public LockspaceClient {
         session_ = base::random_uuid();
         Mesh::Options mesh_options{options_.name,        options_.self.node, session_,      options_.secret,
                                    options_.listen_host, options_.port,      options_.hosts};
-        mesh_ = std::make_unique<Mesh>(loop_, mutex_, std::move(mesh_options),
-                                       [this](const base::Uuid& session, PeerMessage message) {
-                                           happened(PeerMessageArrived{session, std::move(message)});
-                                       });
+        mesh_ = std::make_unique<Mesh>(
+            loop_, mutex_, std::move(mesh_options),
+            [this](const base::Uuid& session, PeerMessage message) {
+                happened(PeerMessageArrived{session, std::move(message)});
+            },
+            [this](const base::Error& why) { happened(SecretRefused{why.message() + " (" + secret_place + ")"}); });
         BASE_ASSIGN(const auto port, mesh_->listen());
         const auto self = group_->self();
         base::ensure(self.node == options_.self.node, "the group has another node id than this node");

@@ -12,11 +12,12 @@ constexpr std::size_t acknowledge_every = 64;
 
 }  // namespace
 
-Mesh::Mesh(base::EventLoop& loop, std::mutex& mutex, Options options, Arrived arrived)
+Mesh::Mesh(base::EventLoop& loop, std::mutex& mutex, Options options, Arrived arrived, Refused refused)
     : loop_(loop),
       mutex_(mutex),
       options_(std::move(options)),
       arrived_(std::move(arrived)),
+      refused_(std::move(refused)),
       lockspace_key_(base::checksum(base::as_bytes(options_.lockspace))) {}
 
 Mesh::~Mesh() { close_all(); }
@@ -35,7 +36,10 @@ base::Result<std::uint16_t> Mesh::listen() {
         auto listener = base::PeerListener::listen(
             loop_, {options_.listen_host, port}, peer_options(),
             [this](Connection connection) { accepted(std::move(connection)); },
-            [](const base::Error& why) { base::log_warning("dlm: refused a caller: {}", why.message()); });
+            [this](const base::Error& why) {
+                base::log_warning("dlm: refused a caller: {}", why.message());
+                judge_refusal(why);
+            });
         if (listener) {
             listener_ = std::move(*listener);
             return port;
@@ -83,7 +87,15 @@ void Mesh::dial(const base::Uuid& session) {
     peer.dial = base::PeerDial::start(
         loop_, {host->second, peer.member.port}, "", peer_options(),
         [this, session](Connection connection) { called(session, std::move(connection)); },
-        [this, session](const base::Error&) { dial_later(session); });
+        [this, session](const base::Error& why) {
+            judge_refusal(why);
+            dial_later(session);
+        });
+}
+
+// Any other failure may pass.
+void Mesh::judge_refusal(const base::Error& why) {
+    if (why.code == std::errc::permission_denied) refused_(why);
 }
 
 void Mesh::dial_later(const base::Uuid& session) {

@@ -33,7 +33,10 @@ class Mesh {
     // Loop thread, without the mutex.
     using Arrived = std::function<void(const base::Uuid& session, PeerMessage message)>;
 
-    Mesh(base::EventLoop& loop, std::mutex& mutex, Options options, Arrived arrived);
+    // Another node's secret is not ours, as one of the two has found. Loop thread, without the mutex.
+    using Refused = std::function<void(const base::Error& why)>;
+
+    Mesh(base::EventLoop& loop, std::mutex& mutex, Options options, Arrived arrived, Refused refused);
     ~Mesh();
 
     // Loop thread. The port on which it listens.
@@ -67,6 +70,7 @@ class Mesh {
     bool calls(const Member& peer) const { return options_.self.value > peer.process.node.value; }
     void dial(const base::Uuid& session);
     void dial_later(const base::Uuid& session);
+    void judge_refusal(const base::Error& why);
     void called(const base::Uuid& session, Connection connection);
     void accepted(Connection connection);
     void first_frame(const Connection& connection, base::ByteView frame);
@@ -80,6 +84,7 @@ class Mesh {
     std::mutex& mutex_;
     Options options_;
     Arrived arrived_;
+    Refused refused_;
     std::uint64_t lockspace_key_;
     std::unique_ptr<base::PeerListener> listener_;
     std::map<base::Uuid, Peer> peers_;

@@ -63,6 +63,18 @@ TEST(Lockspace, AllPairsAcrossNodes) {
     }
 }
 
+TEST(Lockspace, AWrongSecretEndsOnlyWhoHasNotTakenPart) {
+    NodeGroup group;
+    const auto a = group.add();
+    group.step(a, SecretRefused{"wrong"});
+    EXPECT_FALSE(group[a].lost);
+    NodeGroup waiting;
+    waiting.nobody_missing = false;
+    const auto b = waiting.add();
+    waiting.step(b, SecretRefused{"wrong"});
+    EXPECT_TRUE(waiting[b].lost);
+}
+
 TEST(Lockspace, FirstLockerMastersAndAnUnusedNameIsForgotten) {
     NodeGroup group;
     const auto a = group.add();

@@ -20,7 +20,9 @@ class MeshTest : public LoopTest {
     struct Session {
         Session(base::EventLoop& loop, std::uint32_t node, std::uint8_t number, std::function<void()> arrived)
             : member{{{node}, number}, {{node}, uuid_of(number)}, uuid_of(number), 0},
-              mesh(loop, mutex, options(member), [arrived = std::move(arrived)](auto&, auto) { arrived(); }) {
+              mesh(
+                  loop, mutex, options(member), [arrived = std::move(arrived)](auto&, auto) { arrived(); },
+                  [](const base::Error&) {}) {
             const auto port = mesh.listen();
             EXPECT_TRUE(port);
             member.port = port.value_or(0);
