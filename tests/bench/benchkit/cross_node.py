@@ -48,7 +48,7 @@ def other_node(lab, options):
 def seen_after(lab, options):
     path = common.fresh_directory(lab, 'seen') + '/value'
     lab.run('a', 'sh', '-c', f'head -c 4096 /dev/zero > {path}')
-    reader = start(lab, 'b', 'watch.py', path, options.writes)
+    reader = start(lab, 'b', 'watch.py', path)
     reader.stdout.readline()
     lab.run('a', '/usr/bin/python3', program('stamp.py'), path, options.writes)
     taken = sorted(float(word) for word in common.finish(reader, 'the reader').split())
