@@ -242,15 +242,17 @@ base::Result<FormatPlan> plan_format(const FormatOptions& options, std::uint64_t
     return plan;
 }
 
+// The first one last: where it is valid, so are its backups.
 base::Result<void> write_superblocks(SynchronousDevice& device, const Superblock& superblock, std::uint64_t sequence) {
-    auto places = backup_superblocks(superblock.geometry());
-    places.push_back(superblock_number);
-    for (const auto place : places) {
+    const auto write = [&](BlockNumber place) {
         Block block;
         block.as<Superblock>() = superblock;
         block.as<Superblock>().header.number = place;
-        BASE_TRY(write_sealed(device, block, sequence));
-    }
+        return write_sealed(device, block, sequence);
+    };
+    for (const auto place : backup_superblocks(superblock.geometry())) BASE_TRY(write(place));
+    BASE_TRY(device.flush());
+    BASE_TRY(write(superblock_number));
     return device.flush();
 }
 
