@@ -118,6 +118,7 @@ void LockCache::unpin(const LockName& name, base::Instant now, Actions& actions)
     --lock->pins;
     if (lock->pins > 0) return;
     lock->deletion_wanted = false;
+    lock->used_at = now;
     // Whoever wants to delete the inode asks for its lock first and finds the open lock given up with it.
     if (name.type == LockType::open && granted_mode(inode_lock(name.number)) == LockMode::none) {
         lock->hurried = true;
@@ -132,6 +133,10 @@ void LockCache::unprotect(const LockName& name, base::Instant now, Actions& acti
     auto* lock = find(name);
     base::ensure(lock != nullptr && lock->protectors > 0, "a lock is unprotected that is not protected");
     if (--lock->protectors == 0) advance(name, now, actions);
+}
+
+void LockCache::note_used(const LockName& name, base::Instant now) {
+    if (auto* lock = find(name)) lock->used_at = now;
 }
 
 void LockCache::finish_open_lock(const LockName& name, base::Instant now, Actions& actions) {
@@ -218,10 +223,20 @@ void LockCache::set_timer(const LockName& name, Lock& lock, std::optional<base::
 bool LockCache::must_keep_now(const LockName& name, Lock& lock, base::Instant now) {
     if (name.type == LockType::open && lock.pins > 0) return true;
     if (lock.protectors > 0 || lock.requested != LockMode::none) return true;
-    const auto free_at = lock.granted_at + minimum_hold_;
-    if (lock.hurried || now >= free_at) return false;
-    set_timer(name, lock, free_at);
+    const auto when = free_at(name, lock);
+    if (lock.hurried || now >= when) return false;
+    set_timer(name, lock, when);
     return true;
+}
+
+// The minimum hold lets who works with it get something done for the price of a hand-over. Whoever stopped writing to a
+// file does not need it. Between two changes of a directory programs do other things: there no pause tells anything.
+base::Instant LockCache::free_at(const LockName& name, const Lock& lock) const {
+    const auto longest = lock.granted_at + minimum_hold_;
+    const bool is_file = name.type == LockType::inode && !owner_.may_be_directory(name.number);
+    if (lock.pins > 0 || !is_file) return longest;
+    const auto pause = base::Duration{minimum_hold_.nanoseconds / 16};
+    return std::min(longest, std::max(lock.granted_at, lock.used_at) + pause);
 }
 
 void LockCache::advance(const LockName& name, base::Instant now, Actions& actions) {

@@ -61,6 +61,8 @@ class LockCache {
     void unpin(const LockName& name, base::Instant now, Actions& actions);
     void protect(const LockName& name);
     void unprotect(const LockName& name, base::Instant now, Actions& actions);
+    // An operation that used it is done.
+    void note_used(const LockName& name, base::Instant now);
     // An operation that used this open lock is done: an exclusive one that is not pinned is given up at once.
     void finish_open_lock(const LockName& name, base::Instant now, Actions& actions);
 
@@ -108,6 +110,7 @@ class LockCache {
         LockMode keep = LockMode::none;       // what will be left of it once it was given back
         Phase phase = Phase::idle;
         base::Instant granted_at;
+        base::Instant used_at;  // last time an operation was done with it
         std::optional<base::Instant> timer;
         std::uint32_t pins = 0;
         std::uint32_t protectors = 0;
@@ -128,6 +131,7 @@ class LockCache {
     void give_back(const LockName& name, Lock& lock, base::Instant now, Actions& actions);
     void request_waited(const LockName& name, Lock& lock, Actions& actions);
     bool must_keep_now(const LockName& name, Lock& lock, base::Instant now);
+    base::Instant free_at(const LockName& name, const Lock& lock) const;
     void release_open_lock_of(InodeNumber inode, base::Instant now, Actions& actions);
     void set_timer(const LockName& name, Lock& lock, std::optional<base::Instant> when);
 

@@ -91,6 +91,7 @@ void MountOperations::complete(Id id, View& view, base::Result<void> outcome) {
     const auto used = view.used_locks();
     finish(id, std::move(outcome));
     for (const auto& name : used) {
+        locks_.note_used(name, io_.now());
         if (name.type == LockType::open) locks_.finish_open_lock(name, io_.now(), io_.actions());
     }
 }

@@ -403,6 +403,29 @@ TEST_F(MountLocks, GivesBackOnlyWhatIsInPlace) {
     EXPECT_TRUE(std::holds_alternative<ReleaseLock>(rig.log.back()));
 }
 
+// Whoever stopped writing to a file needs no minimum hold; whoever goes on has it to its end. A directory is kept.
+TEST_F(MountLocks, GivesAFileBackSoonThatIsNoLongerUsed) {
+    Rig rig(*device);
+    rig.start();
+    InodeNumber file = 0;
+    ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+        BASE_ASSIGN(const auto made, operations::create(view, {root, 0}, "f", {mode_regular | 0644U, 0, {}}));
+        file = made.inode;
+        return {};
+    }));
+    rig.log.clear();
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    rig.tell(LockWanted{inode_lock(file), LockMode::exclusive});
+    for (int i = 0; i < 20; ++i) {
+        rig.pass(base::Duration::microseconds(200));
+        ASSERT_TRUE(rig.run(set_time(file, 43 + i)));
+        ASSERT_TRUE(rig.actions<ReleaseLock>().empty()) << "in use for " << 200 * i << " us";
+    }
+    rig.pass(base::Duration::microseconds(400));
+    ASSERT_EQ(rig.actions<ReleaseLock>().size(), 1U);
+    EXPECT_EQ(rig.actions<ReleaseLock>()[0].name, inode_lock(file));
+}
+
 TEST_F(MountLocks, KeepsASharedLockWhenAnotherNodeOnlyReads) {
     Rig rig(*device);
     rig.start();
