@@ -12,6 +12,7 @@
 #include "clusterfs/core/operations/attributes.hh"
 #include "clusterfs/core/operations/inode_reference.hh"
 #include "clusterfs/driver/deletions.hh"
+#include "clusterfs/driver/entry_prefetch.hh"
 #include "clusterfs/driver/known_inodes.hh"
 #include "clusterfs/driver/mount_driver.hh"
 #include "clusterfs/driver/open_inodes.hh"
@@ -53,6 +54,7 @@ class Filesystem {
     KnownInodes& known() { return known_; }
     OpenInodes& open_inodes() { return open_inodes_; }
     Deletions& deletions() { return deletions_; }
+    EntryPrefetch& prefetch() { return prefetch_; }
     const FilesystemOptions& options() const { return options_; }
 
     // Between node ids (1 is the root) and inodes.
@@ -89,6 +91,7 @@ class Filesystem {
     KnownInodes known_;
     OpenInodes open_inodes_;
     Deletions deletions_;
+    EntryPrefetch prefetch_{*this};
     std::atomic<KernelNotifier*> notifier_ = nullptr;
 };
 

@@ -18,6 +18,7 @@ struct Found {
     bool exists = true;
     KnownAttributes known;
     double entry_validity = 0;
+    bool waited = false;
 };
 
 void reply_found(fuse_req_t request, const base::Result<Found>& found) {
@@ -35,20 +36,25 @@ void reply_found(fuse_req_t request, const base::Result<Found>& found) {
 
 void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     auto& filesystem = filesystem_of(request);
+    const auto directory = filesystem.reference(parent);
     filesystem.run(
-        [&filesystem, directory = filesystem.reference(parent),
-         name = std::string(name)](View& view) -> base::Result<Found> {
+        [&filesystem, directory, name = std::string(name), runs = 0](View& view) mutable -> base::Result<Found> {
+            ++runs;
             auto attributes = operations::lookup(view, directory, name);
             if (!attributes && attributes.error().code == std::errc::no_such_file_or_directory) {
-                return Found{false, {}, filesystem.entry_validity(directory.number)};
+                return Found{false, {}, filesystem.entry_validity(directory.number), false};
             }
             if (!attributes) return std::unexpected(attributes.error());
             filesystem.hand_out(*attributes);
             return Found{true,
                          {*attributes, filesystem.attribute_validity(attributes->inode)},
-                         filesystem.entry_validity(directory.number)};
+                         filesystem.entry_validity(directory.number),
+                         runs > 1};
         },
-        [request](const base::Result<Found>& found) { reply_found(request, found); });
+        [request, directory, &filesystem](const base::Result<Found>& found) {
+            reply_found(request, found);
+            if (found && found->waited) filesystem.prefetch().note_wait(directory);
+        });
 }
 
 void forget(fuse_req_t request, fuse_ino_t node, std::uint64_t lookups) {
@@ -73,7 +79,8 @@ void make_entry(fuse_req_t request, fuse_ino_t parent, bool fresh, Make make) {
             filesystem.hand_out(attributes);
             return Found{true,
                          {attributes, fresh ? filesystem.attribute_validity(attributes.inode) : 0},
-                         filesystem.entry_validity(directory.number)};
+                         filesystem.entry_validity(directory.number),
+                         false};
         },
         [request](const base::Result<Found>& found) { reply_found(request, found); });
 }
