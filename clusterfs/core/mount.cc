@@ -79,6 +79,8 @@ bool Mount::may_cache(InodeNumber inode) const { return state_->locks.may_kernel
 
 void Mount::note_read_served(InodeNumber inode) { state_->locks.note_read_served(inode); }
 
+std::uint64_t Mount::tenure(InodeNumber inode) const { return state_->locks.tenure(inode_lock(inode)); }
+
 void Mount::stop(base::Instant now, base::WallTime wall, Actions& actions) {
     auto& s = *state_;
     s.io.enter(now, wall, actions);

@@ -145,6 +145,8 @@ class Mount : private ViewSource {
     bool may_cache(InodeNumber inode) const;
     // A READ or READDIR of this inode was answered: an invalidation that runs meanwhile must be repeated.
     void note_read_served(InodeNumber inode);
+    // A number that changes whenever the inode's lock was given up in between: what was known of its data is void.
+    std::uint64_t tenure(InodeNumber inode) const;
 
     // Commits, writes everything in place, marks the journal clean, gives every lock back; ends in Stopped.
     void stop(base::Instant now, base::WallTime wall, Actions& actions);

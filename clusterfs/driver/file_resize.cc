@@ -30,7 +30,11 @@ class Resize : public std::enable_shared_from_this<Resize> {
           done_(std::move(done)) {}
 
     void start() {
-        shared_->enter([self = shared_from_this()] { self->run_step(); });
+        shared_->enter([self = shared_from_this()] {
+            self->filesystem_.driver().tails().clear(self->inode_.number, [self](const base::Result<void>& outcome) {
+                outcome ? self->run_step() : self->finish(std::unexpected(outcome.error()));
+            });
+        });
     }
 
   private:

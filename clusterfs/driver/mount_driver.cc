@@ -137,9 +137,7 @@ void MountDriver::perform(Batch batch) {
         } else if (const auto* write = std::get_if<WriteBlocks>(&action)) {
             write_blocks(*write);
         } else if (const auto* flush = std::get_if<FlushDevice>(&action)) {
-            device_.flush([this, ticket = flush->ticket](base::Result<void> outcome) {
-                happened(DeviceFlushed{ticket, std::move(outcome)});
-            });
+            this->flush(*flush);
         } else if (const auto* forget = std::get_if<InvalidateKernel>(&action)) {
             invalidate(*forget);
         } else if (std::holds_alternative<Started>(action)) {
@@ -179,6 +177,16 @@ void MountDriver::write_blocks(const WriteBlocks& action) {
                   [this, buffer, ticket = action.ticket](base::Result<void> outcome) {
                       happened(BlocksWritten{ticket, std::move(outcome)});
                   });
+}
+
+// What was appended counts as written to the device, so it is there before the device's cache is emptied.
+void MountDriver::flush(const FlushDevice& action) {
+    tails_.write_out_all([this, ticket = action.ticket](const base::Result<void>& written) {
+        if (!written) return happened(DeviceFlushed{ticket, written});
+        device_.flush([this, ticket](base::Result<void> outcome) {
+            happened(DeviceFlushed{ticket, std::move(outcome)});
+        });
+    });
 }
 
 void MountDriver::invalidate(const InvalidateKernel& action) {

@@ -11,6 +11,7 @@
 #include "base/block_device.hh"
 #include "base/io/event_loop.hh"
 #include "clusterfs/core/mount.hh"
+#include "clusterfs/driver/dirty_tails.hh"
 #include "clusterfs/driver/invalidator.hh"
 #include "clusterfs/driver/io_buffer.hh"
 #include "clusterfs/driver/lock_service.hh"
@@ -50,9 +51,12 @@ class MountDriver {
     // and that this operation's answer brings content that it will keep.
     bool may_cache(InodeNumber inode) const { return mount_.may_cache(inode); }
     void note_read_served(InodeNumber inode) { mount_.note_read_served(inode); }
+    // Changes whenever the inode's lock was given up in between.
+    std::uint64_t tenure(InodeNumber inode) const { return mount_.tenure(inode); }
 
     base::BlockDevice& device() { return device_; }
     IoBufferPool& buffers() { return buffers_; }
+    DirtyTails& tails() { return tails_; }
     Invalidator& invalidator() { return invalidator_; }
     const Superblock& superblock() const { return mount_.superblock(); }
     void describe(base::JsonWriter& json);
@@ -72,6 +76,7 @@ class MountDriver {
     void perform(Batch batch);
     void read_blocks(const ReadBlocks& action);
     void write_blocks(const WriteBlocks& action);
+    void flush(const FlushDevice& action);
     void invalidate(const InvalidateKernel& action);
     void arm_timer(base::Instant now);
     void timer_due();
@@ -81,6 +86,7 @@ class MountDriver {
     base::EventLoop& loop_;
     Callbacks callbacks_;
     IoBufferPool buffers_;
+    DirtyTails tails_{device_, buffers_};
 
     std::mutex mutex_;  // guards mount_, finished_, armed_for_
     Mount mount_;

@@ -77,6 +77,7 @@ void MemoryDevice::read(std::uint64_t offset, base::MutableByteView into, Comple
 void MemoryDevice::write(std::uint64_t offset, base::ByteView from, base::Durability, Completion done) {
     {
         const std::lock_guard lock(mutex_);
+        ++writes_;
         for (std::size_t at = 0; at < from.size(); at += block_size) {
             std::memcpy(content_.at((offset + at) / block_size).bytes.data(), from.data() + at, block_size);
         }
@@ -104,6 +105,28 @@ void MemoryDevice::thaw_reads() {
     const std::lock_guard lock(mutex_);
     frozen_ = false;
     for (auto& work : std::exchange(held_, {})) loop_.post(std::move(work));
+}
+
+std::size_t MemoryDevice::writes() const {
+    const std::lock_guard lock(mutex_);
+    return writes_;
+}
+
+BlockNumber MemoryDevice::block_that_holds(const std::string& bytes) const {
+    const std::lock_guard lock(mutex_);
+    for (BlockNumber number = 0; number < content_.size(); ++number) {
+        const auto& block = content_[number].bytes;
+        const std::string_view text(reinterpret_cast<const char*>(block.data()), block.size());
+        if (text.find(bytes) != std::string_view::npos) return number;
+    }
+    return 0;
+}
+
+void MemoryDevice::patch(BlockNumber block, const std::string& old, const std::string& bytes) {
+    const std::lock_guard lock(mutex_);
+    auto& content = content_.at(block).bytes;
+    const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
+    std::memcpy(content.data() + text.find(old), bytes.data(), bytes.size());
 }
 
 void TestLocks::start(Callbacks callbacks) {

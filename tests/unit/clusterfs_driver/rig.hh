@@ -33,11 +33,19 @@ class MemoryDevice : public base::BlockDevice {
     std::size_t held_reads() const;
     void thaw_reads();
 
+    std::size_t writes() const;
+    // Some block holds these bytes.
+    bool holds(const std::string& bytes) const { return block_that_holds(bytes) != 0; }
+    BlockNumber block_that_holds(const std::string& bytes) const;
+    // What another node would have written.
+    void patch(BlockNumber block, const std::string& old, const std::string& bytes);
+
   private:
     base::EventLoop& loop_;
     mutable std::mutex mutex_;
     std::vector<Block> content_;
     bool frozen_ = false;
+    std::size_t writes_ = 0;
     std::vector<std::function<void()>> held_;
 };
 
