@@ -59,9 +59,9 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
         if (!written) return finish(std::unexpected(written.error()));
         base_ = round_down(offset_);
         buffer_ = filesystem_.driver().buffers().take(round_up(offset_ + plan_.length) - base_);
-        auto transfer = BlockTransfer::create(
-            filesystem_.driver().device(),
-            [self = shared_from_this()](const base::Result<void>& read) { self->on_data(read); });
+        auto transfer =
+            BlockTransfer::create(filesystem_.driver().device(),
+                                  [self = shared_from_this()](const base::Result<void>& read) { self->on_data(read); });
         for (const auto& segment : plan_.segments) fetch(*transfer, segment);
         transfer->finish_starting();
     }
