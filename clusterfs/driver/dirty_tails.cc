@@ -48,7 +48,6 @@ void DirtyTails::start(const TailAppend& append, IoBuffer image) {
     file.generation = append.inode.generation;
     file.tenure = append.tenure;
     const auto& first = append.parts.front();
-    std::memset(image.data() + first.begin, 0, image.size() - first.begin);
     file.images[first.block] = {std::move(image), first.begin, false};
     put(file, append);
 }

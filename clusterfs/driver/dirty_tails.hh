@@ -44,7 +44,7 @@ class DirtyTails {
 
     // False: the image of the first block is not here.
     [[nodiscard]] bool append(const TailAppend& append);
-    // With the image of the first block, which is right up to where the new bytes begin. Nothing of that file may be
+    // With the image of the first block as it is to be on the device, but for the new bytes. Nothing of that file may be
     // here.
     void start(const TailAppend& append, IoBuffer image);
 

@@ -104,7 +104,10 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
     void fetch_tail() {
         const auto& first = plan_.partial.front();
         tail_ = filesystem_.driver().buffers().take(block_size);
-        if (!first.needs_old()) return start_tail();
+        if (!first.needs_old()) {
+            first.clear_rest(tail_.span(0, block_size));
+            return start_tail();
+        }
         filesystem_.driver().device().read(first.block * block_size, tail_.span(0, block_size),
                                            [self = shared_from_this()](const base::Result<void>& outcome) {
                                                outcome ? self->start_tail()
