@@ -6,7 +6,7 @@ import subprocess
 
 from . import places, table
 
-SYNC = ('--rw=write', '--bs=4k', '--iodepth=1', '--fdatasync=1')
+SYNC = ('--rw=write', '--bs=4k', '--iodepth=1', '--fsync=1')
 WRITE = ('--rw=write', '--bs=1m', '--iodepth=4')
 READ = ('--rw=read', '--bs=1m', '--iodepth=4')
 

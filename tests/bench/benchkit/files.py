@@ -6,8 +6,8 @@ AIMS = {'create': '>= 0.1', 'stat-hot': '>= 0.7', 'open_read-hot': '>= 0.2', 'li
 NAMES = {'create': 'create + write + close', 'stat-cold': 'stat, cold', 'open_read-cold': 'open + read + close, cold',
          'stat-hot': 'stat, hot', 'open_read-hot': 'open + read + close, hot',
          'stat-once': 'stat once after a read', 'list': 'list (per name)',
-         'list-again': 'list again, cached (per name)', 'delete': 'delete', 'write': 'write 512 MiB + fsync',
-         'read-cold': 'read 512 MiB, cold', 'read-again': 'read 512 MiB, again'}
+         'list-again': 'list again, cached (per name)', 'delete': 'delete', 'write': 'write a large file + fsync',
+         'read-cold': 'read it, cold', 'read-again': 'read it again'}
 
 
 def small(run, remount, folder, options):
