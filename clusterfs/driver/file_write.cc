@@ -71,12 +71,17 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         if (appends_to_tail(plan_)) return append_to_tail();
         filesystem_.driver().tails().clear(request_.inode.number,
                                            [self = shared_from_this()](const base::Result<void>& cleared) {
-                                               cleared ? self->perform() : self->end_plan(cleared);
+                                               cleared ? self->perform() : self->abandon(cleared.error());
                                            });
     }
 
     void perform() {
         perform_write_plan(filesystem_, request_.inode, plan_, remaining().data, request_.clear_set_ids,
+                           [self = shared_from_this()](const base::Result<void>& outcome) { self->end_plan(outcome); });
+    }
+
+    void abandon(const base::Error& error) {
+        abandon_write_plan(filesystem_, request_.inode, plan_, error,
                            [self = shared_from_this()](const base::Result<void>& outcome) { self->end_plan(outcome); });
     }
 
@@ -105,7 +110,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         const auto& first = plan_.partial.front();
         tail_ = filesystem_.driver().buffers().take(block_size);
         if (!first.needs_old()) {
-            first.clear_rest(tail_.span(0, block_size));
+            plan_.clear_old(first, tail_.span(0, block_size));
             return start_tail();
         }
         filesystem_.driver().device().read(first.block * block_size, tail_.span(0, block_size),

@@ -53,13 +53,9 @@ class Performer : public std::enable_shared_from_this<Performer> {
         transfer->finish_starting();
     }
 
-    bool was_inline(const PartialBlock& partial) const {
-        return partial.file_block == 0 && !plan_.inline_content.empty();
-    }
-
     // Old content is on the device, or it had been inline and came with the plan.
     void fetch(BlockTransfer& transfer, const PartialBlock& partial, base::MutableByteView into) {
-        if (was_inline(partial)) {
+        if (plan_.was_inline(partial)) {
             const auto length = std::min<std::size_t>(plan_.inline_content.size(), block_size);
             std::memcpy(into.data(), plan_.inline_content.data(), length);
         } else {
@@ -73,16 +69,9 @@ class Performer : public std::enable_shared_from_this<Performer> {
 
     // The images: new bytes in the middle; around them old ones as far as they are valid, zeros where not.
     void write_blocks() {
-        for (const auto& partial : plan_.partial) {
-            const auto image = image_of(partial.file_block);
-            if (was_inline(partial)) {
-                partial.clear_rest(image);
-            } else {
-                partial.clear_gap(image);
-            }
-        }
+        for (const auto& partial : plan_.partial) plan_.clear_old(partial, image_of(partial.file_block));
         if (!plan_.segments.empty()) put_new_bytes();
-        if (plan_.before) plan_.before->clear_rest(before_.span(0, block_size));
+        if (plan_.before) plan_.clear_old(*plan_.before, before_.span(0, block_size));
 
         auto transfer = transfer_then(&Performer::make_visible);
         for (const auto& segment : plan_.segments) {
@@ -113,13 +102,7 @@ class Performer : public std::enable_shared_from_this<Performer> {
             [self = shared_from_this()](base::Result<void> outcome) { self->done_(std::move(outcome)); });
     }
 
-    void abandon(const base::Error& error) {
-        filesystem_.driver().run(
-            [self = shared_from_this()](View& view) {
-                return operations::abandon_write(view, self->inode_, self->plan_);
-            },
-            [self = shared_from_this(), error](const base::Result<void>&) { self->done_(std::unexpected(error)); });
-    }
+    void abandon(const base::Error& error) { abandon_write_plan(filesystem_, inode_, plan_, error, std::move(done_)); }
 
     Filesystem& filesystem_;
     const operations::InodeReference inode_;
@@ -136,6 +119,13 @@ class Performer : public std::enable_shared_from_this<Performer> {
 void perform_write_plan(Filesystem& filesystem, operations::InodeReference inode, WritePlan plan, base::ByteView data,
                         bool clear_set_ids, std::function<void(base::Result<void>)> done) {
     std::make_shared<Performer>(filesystem, inode, std::move(plan), data, clear_set_ids, std::move(done))->start();
+}
+
+void abandon_write_plan(Filesystem& filesystem, operations::InodeReference inode, const WritePlan& plan,
+                        const base::Error& error, std::function<void(base::Result<void>)> done) {
+    filesystem.driver().run(
+        [inode, plan](View& view) { return operations::abandon_write(view, inode, plan); },
+        [error, done = std::move(done)](const base::Result<void>&) { done(std::unexpected(error)); });
 }
 
 void unpin_all(Filesystem& filesystem, const std::vector<LockName>& pins) {

@@ -15,6 +15,10 @@ namespace clusterfs {
 void perform_write_plan(Filesystem& filesystem, operations::InodeReference inode, operations::WritePlan plan,
                         base::ByteView data, bool clear_set_ids, std::function<void(base::Result<void>)> done);
 
+// A plan that will not be carried out because of that error, which `done` gets.
+void abandon_write_plan(Filesystem& filesystem, operations::InodeReference inode, const operations::WritePlan& plan,
+                        const base::Error& error, std::function<void(base::Result<void>)> done);
+
 void unpin_all(Filesystem& filesystem, const std::vector<LockName>& pins);
 
 }  // namespace clusterfs

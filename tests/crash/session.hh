@@ -27,7 +27,7 @@ class Session {
     base::Result<void> work_on_file(sim::FileRequest request,
                                     const std::function<void(std::uint64_t offset, std::uint64_t length)>& changed);
     base::Result<InodeReference> find(const std::string& path);
-    // Keeps it open across whatever follows; closed by unpin().
+    // Keeps it open across whatever follows, until close().
     void open(InodeReference inode);
     void close(InodeReference inode);
     // What is due by itself: timers, write-back, deletions.

@@ -96,13 +96,11 @@ base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uin
 
 }  // namespace
 
-void PartialBlock::clear_rest(base::MutableByteView image) const {
-    std::fill(image.begin() + valid, image.end(), std::byte{0});
-}
-
-void PartialBlock::clear_gap(base::MutableByteView image) const {
-    if (valid == 0) return clear_rest(image);
-    if (begin > valid) std::fill(image.begin() + valid, image.begin() + begin, std::byte{0});
+void WritePlan::clear_old(const PartialBlock& block, base::MutableByteView image) const {
+    const bool grows_over_it = block.begin == block.end;  // `before`
+    const bool keeps_rest = block.needs_old() && !grows_over_it && !was_inline(block);
+    const auto end = keeps_rest ? std::max(block.begin, block.valid) : image.size();
+    std::fill(image.begin() + block.valid, image.begin() + static_cast<std::ptrdiff_t>(end), std::byte{0});
 }
 
 base::Result<ReadPlan> begin_read(View& view, InodeReference reference, std::uint64_t offset, std::uint64_t length,

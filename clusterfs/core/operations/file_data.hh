@@ -44,11 +44,6 @@ struct PartialBlock {
     std::uint32_t end = 0;
     std::uint32_t valid = 0;
     bool needs_old() const { return valid > 0; }
-    // Prepares the old content, read from its place, for the new bytes. What lies behind the end of the file stays as
-    // it is there: if a crash undoes the truncation that cut it off, it belongs to the file again.
-    void clear_gap(base::MutableByteView image) const;
-    // The same for content that came from elsewhere, and for `before`: all but the valid bytes are zeros.
-    void clear_rest(base::MutableByteView image) const;
 };
 struct WriteSegment {
     std::uint64_t file_block = 0;
@@ -83,6 +78,13 @@ struct WritePlan {
     bool has_unwritten = false;
     InodeNumber staging = 0;  // an orphan that owns the block which the inline content is moved to
     std::vector<LockName> pins;
+
+    // Whether the old content of that block comes with the plan, not from the device.
+    bool was_inline(const PartialBlock& block) const { return block.file_block == 0 && !inline_content.empty(); }
+    // Zeros, in the old content of a block of `partial` or of `before`, what may not become part of the file. What lies
+    // on the device behind the end of the file stays as it is there: if a crash undoes the truncation that cut it off,
+    // it belongs to the file again.
+    void clear_old(const PartialBlock& block, base::MutableByteView image) const;
 };
 // Allocates what is missing as unwritten extents. ENOSPC only when not even one block can be had; EFBIG.
 base::Result<WritePlan> begin_write(View& view, const WriteRequest& request);

@@ -113,15 +113,10 @@ void FileTask::write_planned() {
         for (const auto& one : partial) {
             auto block = blocks.at(one.block);
             const auto& kept_inline = self->plan_.inline_content;
-            const bool is_before = one.begin == one.end;
-            if (one.file_block == 0 && !kept_inline.empty()) {
+            if (self->plan_.was_inline(one)) {
                 std::memcpy(block.bytes.data(), kept_inline.data(), std::min(kept_inline.size(), block_size));
-                one.clear_rest(block.bytes);
-            } else if (is_before) {
-                one.clear_rest(block.bytes);
-            } else {
-                one.clear_gap(block.bytes);
             }
+            self->plan_.clear_old(one, block.bytes);
             self->old_[one.file_block] = block;
         }
         self->write_blocks();

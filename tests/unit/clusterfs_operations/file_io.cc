@@ -23,17 +23,12 @@ void write_block(MemoryCluster& cluster, BlockNumber number, const Block& block)
 Block old_content(MemoryCluster& cluster, const WritePlan& plan, const PartialBlock& partial) {
     Block block;
     if (!partial.needs_old()) return block;
-    if (!plan.inline_content.empty() && partial.file_block == 0) {
+    if (plan.was_inline(partial)) {
         std::memcpy(block.bytes.data(), plan.inline_content.data(), plan.inline_content.size());
     } else {
         block = read_block(cluster, partial.block);
     }
-    const bool is_before = partial.begin == partial.end;
-    if (is_before || (!plan.inline_content.empty() && partial.file_block == 0)) {
-        partial.clear_rest(block.bytes);
-    } else {
-        partial.clear_gap(block.bytes);
-    }
+    plan.clear_old(partial, block.bytes);
     return block;
 }
 
