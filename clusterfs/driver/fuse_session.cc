@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/io/log.hh"
+#include "clusterfs/driver/receiver_placement.hh"
 #include "clusterfs/driver/request.hh"
 
 namespace clusterfs {
@@ -141,10 +142,12 @@ void FuseSession::serve(std::function<void()> ended) {
 
 void FuseSession::receive() {
     fuse_buf buffer{};
+    ReceiverPlacement placement;
     while (!fuse_session_exited(session_) && !aborting_) {
         const int got = fuse_session_receive_buf(session_, &buffer);
         if (got == -EINTR || got == -EAGAIN) continue;
         if (got <= 0) break;
+        placement.received(buffer.mem);
         fuse_session_process_buf(session_, &buffer);
     }
     std::free(buffer.mem);
