@@ -141,16 +141,13 @@ class DeathDuringReturn:
         time.sleep(3)
 
 
-class DiskError:
-    """The other node's disk serves both; the broken one is replaced and filled again."""
-    goes_on = True
+class FailingDisk:
+    """Of one node, for some seconds at least; mended, it is attached again."""
+    seconds_between = None
 
     def __init__(self, chooser):
         self.node = chooser.choice(NODES)
-        self.seconds = chooser.uniform(0.1, 5)
-
-    def __str__(self):
-        return f'disk of {self.node} fails for {self.seconds:.1f} s'
+        self.seconds = chooser.uniform(*self.seconds_between)
 
     def begin(self, lab):
         lab.verb('disk', self.node, 'fail')
@@ -161,26 +158,27 @@ class DiskError:
         attach_again(lab, self.node)
 
 
-class DiskErrorThenDeath:
+class DiskError(FailingDisk):
+    """The other node's disk serves both; the broken one is replaced and filled again."""
+    goes_on = True
+    seconds_between = (0.1, 5)
+
+    def __str__(self):
+        return f'disk of {self.node} fails for {self.seconds:.1f} s'
+
+
+class DiskErrorThenDeath(FailingDisk):
     """What only the dead one has must come back from it, and until then nothing may be made up."""
     goes_on = False
-
-    def __init__(self, chooser):
-        self.node = chooser.choice(NODES)
-        self.seconds = chooser.uniform(0.5, 3)
+    seconds_between = (0.5, 3)
 
     def __str__(self):
         return f'disk of {self.node} fails, {other(self.node)} dies {self.seconds:.1f} s later'
 
     def begin(self, lab):
-        lab.verb('disk', self.node, 'fail')
-        time.sleep(self.seconds)
+        super().begin(lab)
         lab.verb('crash', other(self.node))
         time.sleep(8)
-
-    def mend(self, lab):
-        lab.verb('disk', self.node, 'ok')
-        attach_again(lab, self.node)
 
 
 def attach_again(lab, node):
