@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/ensure.hh"
 #include "clusterfs/core/check/check_filesystem.hh"
@@ -240,9 +242,18 @@ bool parse(int argc, char** argv) {
     return argc % 2 == 0 && options.parts != 0 && options.part < options.parts;
 }
 
+constexpr const char* mkfs_script = "mkfs";
+constexpr const char* mkfs_over_script = "mkfs-over";
+
+std::vector<std::string> all_names() {
+    std::vector<std::string> names{mkfs_script, mkfs_over_script};
+    for (const auto& script : all_scripts()) names.push_back(script.name);
+    return names;
+}
+
 bool run_named(Checks& checks) {
-    if (options.script == "mkfs" || options.script == "mkfs-over") {
-        run_mkfs(options.script == "mkfs-over", checks);
+    if (options.script == mkfs_script || options.script == mkfs_over_script) {
+        run_mkfs(options.script == mkfs_over_script, checks);
         return true;
     }
     for (const auto& script : all_scripts()) {
@@ -257,12 +268,14 @@ bool run_named(Checks& checks) {
 
 int main(int argc, char** argv) {
     base::set_crash_reporter(print_current);
+    if (argc == 2 && std::strcmp(argv[1], "--list") == 0) {
+        for (const auto& name : all_names()) std::printf("%s\n", name.c_str());
+        return 0;
+    }
     Checks checks;
     try {
         if (!parse(argc, argv) || !run_named(checks)) {
-            std::fprintf(stderr, "usage: crash_states SCRIPT [--part I/N] [--state NUMBER]; scripts: mkfs mkfs-over");
-            for (const auto& script : all_scripts()) std::fprintf(stderr, " %s", script.name.c_str());
-            std::fprintf(stderr, "\n");
+            std::fprintf(stderr, "usage: crash_states SCRIPT [--part I/N] [--state NUMBER] | --list\n");
             return 2;
         }
     } catch (const std::exception& violation) {
