@@ -66,6 +66,7 @@ class PeerConnection {
 };
 
 using PeerConnected = std::function<void(std::shared_ptr<PeerConnection>)>;
+// permission_denied: the two secrets differ, and only then.
 using PeerRefused = std::function<void(const Error& why)>;
 
 // Accepts peers on one address for one service. Loop thread. Destroying it stops listening, not the connections.

@@ -6,6 +6,12 @@
 namespace base {
 namespace {
 
+// EACCES is what a firewall of our own says; as an Error of a peer it would mean the secret.
+Error cannot_connect(int why, const PeerEndpoint& remote) {
+    return {std::error_code(why == EACCES ? EHOSTUNREACH : why, std::generic_category()),
+            "cannot connect to " + remote.text()};
+}
+
 class TcpPeerDial : public PeerDial {
   public:
     TcpPeerDial(EventLoop& loop, const PeerEndpoint& remote, const std::string& local_host, const PeerOptions& options,
@@ -30,7 +36,7 @@ class TcpPeerDial : public PeerDial {
                 return errno_failure(errno, "bind to " + local_host);
         }
         if (::connect(socket_.get(), address.raw(), address.length) != 0 && errno != EINPROGRESS) {
-            return errno_failure(errno, "cannot connect to " + remote_.text());
+            return std::unexpected(cannot_connect(errno, remote_));
         }
         limit_ = loop_.after(options_.handshake_limit, [this] {
             fail({std::make_error_code(std::errc::timed_out), remote_.text() + " cannot be reached"});
@@ -45,8 +51,7 @@ class TcpPeerDial : public PeerDial {
         int why = 0;
         socklen_t length = sizeof why;
         ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &why, &length);
-        if (why != 0)
-            return fail({std::error_code(why, std::generic_category()), "cannot connect to " + remote_.text()});
+        if (why != 0) return fail(cannot_connect(why, remote_));
         tune_connected_socket(socket_.get());
         handshake_ = std::make_unique<PeerHandshake>(
             loop_, std::make_shared<FramedSocket>(loop_, std::move(socket_), remote_.text()), PeerRole::caller,

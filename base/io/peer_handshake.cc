@@ -6,8 +6,7 @@ namespace base {
 namespace {
 
 std::unexpected<Error> wrong_secret(const std::string& address) {
-    return failure(std::errc::permission_denied,
-                   "wrong shared secret: " + address + " does not know ours (make both nodes' secrets the same)");
+    return failure(std::errc::permission_denied, "wrong shared secret: " + address + " does not know ours");
 }
 
 }  // namespace
@@ -36,11 +35,7 @@ void PeerHandshake::on_frame(const FrameDecoder::Frame& frame) {
     Result<void> taken = failure(std::errc::bad_message, socket_->remote_address() + " speaks before it is known");
     if (frame.kind == FrameKind::hello) taken = on_hello(frame.message);
     if (frame.kind == FrameKind::proof) taken = on_proof(frame.message);
-    if (frame.kind == FrameKind::refused) {
-        return finish_refused(
-            {std::make_error_code(std::errc::permission_denied),
-             socket_->remote_address() + " refused us: " + std::string(as_text(frame.message).substr(0, 500))});
-    }
+    if (frame.kind == FrameKind::refused) return finish_refused(refused_by_peer(frame.message));
     if (!taken) refuse(taken.error());
 }
 
@@ -102,6 +97,13 @@ void PeerHandshake::refuse(const Error& why) {
     const auto text = as_bytes(why.detail);
     socket_->send_frame(FrameKind::refused, Bytes(text.begin(), text.end()), {});
     finish_refused(why);
+}
+
+// An acceptor that did not like our greeting has not seen our proof, and one that shows its own has found ours right.
+Error PeerHandshake::refused_by_peer(ByteView text) const {
+    const bool proof_was_judged = role_ == PeerRole::caller && have_hello_;
+    return {std::make_error_code(proof_was_judged ? std::errc::permission_denied : std::errc::connection_refused),
+            socket_->remote_address() + " refused us: " + std::string(as_text(text).substr(0, 500))};
 }
 
 void PeerHandshake::finish_refused(const Error& why) {

@@ -21,6 +21,7 @@ class PeerHandshake {
     void send_own_proof();
     void succeed();
     void refuse(const Error& why);
+    Error refused_by_peer(ByteView text) const;
     void finish_refused(const Error& why);
     PeerRole other_role() const { return role_ == PeerRole::caller ? PeerRole::acceptor : PeerRole::caller; }
 

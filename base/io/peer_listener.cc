@@ -34,7 +34,8 @@ class TcpPeerListener : public PeerListener {
         if (!accepted.is_open()) return;
         if (pending_.size() >= max_handshakes) return;
         tune_connected_socket(accepted.get());
-        auto framed = std::make_shared<FramedSocket>(loop_, std::move(accepted), remote.text());
+        // A caller's port is another one each time: with it no two of its refusals would read the same.
+        auto framed = std::make_shared<FramedSocket>(loop_, std::move(accepted), remote.host());
         const auto entry = pending_.emplace(pending_.end());
         entry->handshake = std::make_unique<PeerHandshake>(
             loop_, std::move(framed), PeerRole::acceptor, options_,

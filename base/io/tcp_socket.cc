@@ -9,13 +9,10 @@
 
 namespace base {
 
-std::string SocketAddress::text() const {
+std::string SocketAddress::host() const {
     char host[NI_MAXHOST];
-    char port[NI_MAXSERV];
-    if (::getnameinfo(raw(), length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-        return "unknown address";
-    }
-    return std::string(host) + ":" + port;
+    if (::getnameinfo(raw(), length, host, sizeof host, nullptr, 0, NI_NUMERICHOST) != 0) return "unknown address";
+    return host;
 }
 
 Result<SocketAddress> parse_address(const std::string& host, std::uint16_t port) {

@@ -13,7 +13,7 @@ struct SocketAddress {
     sockaddr_storage storage{};
     socklen_t length = 0;
     const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage); }
-    std::string text() const;
+    std::string host() const;
 };
 
 // IPv4 and IPv6 addresses in numbers; names are not resolved (a resolver may hang).

@@ -252,6 +252,7 @@ base::Result<ResourceDriver::Options> Daemon::options_for(const config::Resource
     link.expected = pair.peer;
     link.peer.service = "blockrep " + resource.name;
     link.peer.secret = resource.net.shared_secret;
+    link.secret_place = "shared-secret of resource " + resource.name + ", " + resource.at.text();
     link.peer.self = pair.self.node;
     link.peer.handshake_limit = base::Duration::seconds(2);
     link.peer.heartbeat = base::Duration::milliseconds(250);

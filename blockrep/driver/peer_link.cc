@@ -47,9 +47,16 @@ void PeerLink::try_again() {
     if (!listener_) listen();
 }
 
+void PeerLink::note_problem(const base::Error& why) {
+    auto text = why.message();
+    if (why.code == std::errc::permission_denied)
+        text += " (" + options_.secret_place + " must say the same on both nodes)";
+    if (problem_ != text) base::log_info("link to {}: {}", options_.remote.text(), text);
+    problem_ = std::move(text);
+}
+
 void PeerLink::try_later(const base::Error& why) {
-    if (problem_ != why.message()) base::log_info("link to {}: {}", options_.remote.text(), why.message());
-    problem_ = why.message();
+    note_problem(why);
     if (!wanted_) return;
     retry_ = loop_.after(retry_after_, [this] { try_again(); });
     retry_after_ = std::min(retry_after_ * 2, longest_retry);
@@ -77,16 +84,22 @@ void PeerLink::listen() {
     auto listener = base::PeerListener::listen(
         loop_, options_.local, options_.peer,
         [this](std::shared_ptr<base::PeerConnection> connection) { adopt(std::move(connection)); },
-        [this](const base::Error& why) { base::log_info("link: a caller was refused: {}", why.message()); });
+        [this](const base::Error& why) { caller_refused(why); });
     if (!listener) return try_later(listener.error());
     listener_ = *std::move(listener);
     problem_ = "waiting for " + options_.remote.host + " to call";
 }
 
+// Who speaks our service and has another secret is most likely the peer; anybody else says nothing about the link.
+void PeerLink::caller_refused(const base::Error& why) {
+    if (!connection_ && why.code == std::errc::permission_denied) return note_problem(why);
+    base::log_info("link: a caller was refused: {}", why.message());
+}
+
 void PeerLink::adopt(std::shared_ptr<base::PeerConnection> connection) {
     if (!wanted_ || connection->peer() != options_.expected) {
         connection->close();
-        if (wanted_) try_later({std::make_error_code(std::errc::permission_denied), "another node answered"});
+        if (wanted_) try_later({std::make_error_code(std::errc::connection_refused), "another node answered"});
         return;
     }
     if (connection_) lost("the peer called anew");

@@ -18,7 +18,8 @@ class PeerLink {
         base::PeerEndpoint local;
         base::PeerEndpoint remote;
         base::PeerOptions peer;
-        base::NodeId expected;  // who must be at the other end
+        base::NodeId expected;     // who must be at the other end
+        std::string secret_place;  // where the secret was written: for messages
     };
     struct Callbacks {
         std::function<void()> opened;
@@ -35,13 +36,15 @@ class PeerLink {
     void send(base::Bytes message, base::OutgoingPayload payload);
     // The connection that stands cannot be trusted: closed() follows.
     void fail(const std::string& why);
-    // Why there is no connection; empty when there is one or none is wanted.
+    // Why there is no connection; empty when there is one or none is wanted. Logged when it changes.
     const std::string& problem() const { return problem_; }
 
   private:
     bool calls() const { return options_.expected < options_.peer.self; }
     void try_again();
     void try_later(const base::Error& why);
+    void caller_refused(const base::Error& why);
+    void note_problem(const base::Error& why);
     void dial();
     void listen();
     void adopt(std::shared_ptr<base::PeerConnection> connection);

@@ -13,7 +13,6 @@ namespace dlm {
 namespace {
 
 constexpr auto tick_every = base::Duration::milliseconds(100);
-const std::string secret_place = "/etc/cfs/secret must be the same on all nodes";
 
 class Client : public LockspaceClient {
   public:
@@ -33,7 +32,10 @@ class Client : public LockspaceClient {
             [this](const base::Uuid& session, PeerMessage message) {
                 happened(PeerMessageArrived{session, std::move(message)});
             },
-            [this](const base::Error& why) { happened(SecretRefused{why.message() + " (" + secret_place + ")"}); });
+            [this](const base::Error& why) {
+                happened(
+                    SecretRefused{why.message() + " (" + options_.secret_file + " must be the same on all nodes)"});
+            });
         BASE_ASSIGN(const auto port, mesh_->listen());
         const auto self = group_->self();
         base::ensure(self.node == options_.self.node, "the group has another node id than this node");

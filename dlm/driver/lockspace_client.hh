@@ -20,6 +20,7 @@ struct LockspaceOptions {
     std::string name;            // of the lockspace: the same on all nodes, 1 to 64 bytes
     base::NodeIncarnation self;  // this node
     std::string secret;          // of the node group
+    std::string secret_file;     // where it is from: for messages
     std::uint16_t port = 7789;   // the first that is tried; the next ones when it is taken (several lockspaces)
     std::string listen_host = "0.0.0.0";
     std::map<base::NodeId, std::string> hosts;  // addresses of all nodes

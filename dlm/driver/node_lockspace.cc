@@ -51,7 +51,8 @@ base::Result<std::unique_ptr<LockspaceClient>> make_node_lockspace_client(base::
     LockspaceOptions options;
     options.name = name;
     options.self = self;
-    BASE_ASSIGN(options.secret, base::read_secret(base::etc_path("cfs/secret")));
+    options.secret_file = base::etc_path("cfs/secret");
+    BASE_ASSIGN(options.secret, base::read_secret(options.secret_file));
     BASE_ASSIGN(const auto nodes, base::configured_nodes());
     for (const auto& node : nodes) {
         options.hosts[node.id] = node.address;

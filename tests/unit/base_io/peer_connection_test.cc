@@ -2,8 +2,11 @@
 
 #include <sys/socket.h>
 
+#include <set>
 #include <thread>
 
+#include "base/io/framed_socket.hh"
+#include "base/io/peer_proof.hh"
 #include "base/io/tcp_socket.hh"
 #include "tests/unit/base_io/loop_fixture.hh"
 
@@ -34,7 +37,11 @@ class PeerConnectionTest : public LoopTest {
                          done();
                      }});
             },
-            [this](const base::Error& why) { listener_refused_ = why.detail; });
+            [this](const base::Error& why) {
+                listener_refused_ = why.detail;
+                listener_refused_code_ = why.code;
+                if (listener_refusal_ends_) done();
+            });
         ASSERT_TRUE(made) << made.error().message();
         listener_ = *std::move(made);
     }
@@ -42,6 +49,7 @@ class PeerConnectionTest : public LoopTest {
         dial_ =
             base::PeerDial::start(loop_, endpoint(), "", with, std::move(connected), [this](const base::Error& why) {
                 dial_failed_ = why.detail;
+                dial_failed_code_ = why.code;
                 done();
             });
     }
@@ -52,7 +60,10 @@ class PeerConnectionTest : public LoopTest {
     std::shared_ptr<PeerConnection> accepted_;
     std::shared_ptr<PeerConnection> dialled_;
     std::string listener_refused_;
+    std::error_code listener_refused_code_;
+    bool listener_refusal_ends_ = false;
     std::string dial_failed_;
+    std::error_code dial_failed_code_;
     std::string accepted_closed_;
 };
 
@@ -91,6 +102,21 @@ TEST_F(PeerConnectionTest, TellsBothSidesOfAWrongSecret) {
     run_until_done();
     EXPECT_NE(dial_failed_.find("wrong shared secret"), std::string::npos) << dial_failed_;
     EXPECT_NE(listener_refused_.find("wrong shared secret"), std::string::npos) << listener_refused_;
+    EXPECT_EQ(dial_failed_code_, std::errc::permission_denied);
+    EXPECT_EQ(listener_refused_code_, std::errc::permission_denied);
+}
+
+// Somebody who dials again and again is refused with the same words.
+TEST_F(PeerConnectionTest, SaysTheSameOfEveryCallWithAWrongSecret) {
+    listen(options(1));
+    std::set<std::string> said;
+    for (int i = 0; i < 3; ++i) {
+        dial(options(2, "other"), [](std::shared_ptr<PeerConnection>) { FAIL() << "connected"; });
+        run_until_done();
+        said.insert(dial_failed_);
+        said.insert(listener_refused_);
+    }
+    EXPECT_EQ(said.size(), 2U);
 }
 
 TEST_F(PeerConnectionTest, RefusesAnotherService) {
@@ -100,6 +126,26 @@ TEST_F(PeerConnectionTest, RefusesAnotherService) {
     dial(other, [](std::shared_ptr<PeerConnection>) { FAIL() << "connected"; });
     run_until_done();
     EXPECT_NE(dial_failed_.find("something else"), std::string::npos) << dial_failed_;
+    EXPECT_EQ(dial_failed_code_, std::errc::connection_refused);  // nothing is known of the secret
+}
+
+// Whose proof was not asked for cannot say that ours is wrong.
+TEST_F(PeerConnectionTest, ACallersRefusalIsNotOfTheSecret) {
+    listener_refusal_ends_ = true;
+    listen(options(1));
+    const auto address = base::parse_address("127.0.0.1", endpoint().port);
+    ASSERT_TRUE(address);
+    base::FileDescriptor connected(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(connected.get(), address->raw(), address->length), 0);
+    const auto stranger = std::make_shared<base::FramedSocket>(loop_, std::move(connected), "stranger");
+    stranger->open([](const auto&) {}, [](const base::Error&) {});
+    const auto hello = base::encode_hello({base::PeerRole::caller, "test", NodeId{2}, {}});
+    stranger->send_frame(base::FrameKind::hello, hello, {});
+    stranger->send_frame(base::FrameKind::refused, {}, {});
+    run_until_done();
+    EXPECT_NE(listener_refused_.find("refused us"), std::string::npos) << listener_refused_;
+    EXPECT_EQ(listener_refused_code_, std::errc::connection_refused);
+    stranger->close();
 }
 
 TEST_F(PeerConnectionTest, SurvivesGarbage) {

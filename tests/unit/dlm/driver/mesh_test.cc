@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/unit/base_io/loop_fixture.hh"
 
 namespace dlm {
@@ -18,21 +20,23 @@ base::Uuid uuid_of(std::uint8_t number) {
 class MeshTest : public LoopTest {
   protected:
     struct Session {
-        Session(base::EventLoop& loop, std::uint32_t node, std::uint8_t number, std::function<void()> arrived)
+        Session(base::EventLoop& loop, std::uint32_t node, std::uint8_t number, std::function<void()> arrived,
+                const std::string& lockspace = "test", const std::string& secret = "secret")
             : member{{{node}, number}, {{node}, uuid_of(number)}, uuid_of(number), 0},
               mesh(
-                  loop, mutex, options(member), [arrived = std::move(arrived)](auto&, auto) { arrived(); },
-                  [](const base::Error&) {}) {
+                  loop, mutex, options(member, lockspace, secret),
+                  [arrived = std::move(arrived)](auto&, auto) { arrived(); },
+                  [this](const base::Error& why) { wrong_secret(why); }) {
             const auto port = mesh.listen();
             EXPECT_TRUE(port);
             member.port = port.value_or(0);
         }
-        static Mesh::Options options(const Member& member) {
+        static Mesh::Options options(const Member& member, const std::string& lockspace, const std::string& secret) {
             const auto port = static_cast<std::uint16_t>(20000 + ::getpid() % 20000);
-            return {"test",
+            return {lockspace,
                     member.process.node,
                     member.session,
-                    "secret",
+                    secret,
                     "127.0.0.1",
                     port,
                     {{{1}, "127.0.0.1"}, {{2}, "127.0.0.1"}}};
@@ -56,9 +60,14 @@ class MeshTest : public LoopTest {
         }
 
         Member member;
+        std::function<void(const base::Error&)> wrong_secret = [](const base::Error&) {};
         std::mutex mutex;
         Mesh mesh;
     };
+    void pass(base::Duration time) {
+        const auto end = loop_.after(time, [this] { done(); });
+        run_until_done();
+    }
 };
 
 // The caller keeps dialling a session that has ended, at a port where another one listens now.
@@ -89,6 +98,33 @@ TEST_F(MeshTest, ACallForAnEndedSessionLeavesItsSuccessorAlone) {
     look();
     run_until_done();
     EXPECT_EQ(unconnected, 0);
+}
+
+TEST_F(MeshTest, BothSidesHearOfAWrongSecret) {
+    Session listener(loop_, 1, 1, [] {});
+    Session caller(
+        loop_, 2, 2, [] {}, "test", "another secret");
+    std::string heard_by_listener;
+    std::string heard_by_caller;
+    listener.wrong_secret = [&](const base::Error& why) { heard_by_listener = why.message(); };
+    caller.wrong_secret = [&](const base::Error& why) { heard_by_caller = why.message(); };
+    listener.expect(caller);
+    caller.expect(listener);
+    pass(base::Duration::milliseconds(300));
+    EXPECT_NE(heard_by_listener.find("wrong shared secret"), std::string::npos) << heard_by_listener;
+    EXPECT_NE(heard_by_caller.find("wrong shared secret"), std::string::npos) << heard_by_caller;
+}
+
+// Another lockspace has the port of one that has ended.
+TEST_F(MeshTest, AnotherServiceAtThePortSaysNothingOfTheSecret) {
+    Session stranger(
+        loop_, 1, 1, [] {}, "another");
+    Session caller(loop_, 2, 2, [] {});
+    int heard = 0;
+    stranger.wrong_secret = caller.wrong_secret = [&](const base::Error&) { ++heard; };
+    caller.expect(stranger);
+    pass(base::Duration::milliseconds(300));
+    EXPECT_EQ(heard, 0);
 }
 
 }  // namespace
