@@ -280,11 +280,13 @@ void Resource::State::finish_write(RequestId id) {
     writes.erase(found);
 }
 
-// Neither disk has it for sure, and yet somebody may have read it: it waits, and is written to both again.
+// Neither disk has it for sure, and yet somebody may have read it: it waits, and is written to both again. Ours is gone
+// then: what it lacked when it was attached was written to it (redo_local_parts), what came later too, or it had
+// failed.
 void Resource::State::keep_write(OwnWrite& write) {
     probe_nobody_has_it.hit();
+    base::ensure(!has_disk(), "a write that the standing disk lacks");
     write.remote_unsent = true;
-    if (has_disk()) write.local_pending = write.local_unsent = true;
 }
 
 // Invariant 1, when one of the two replicas has lost its disk: that must be recorded on the other's first.

@@ -44,7 +44,7 @@ struct ClientClosed {};
 struct DiskOpened {
     std::uint64_t disk_size = 0;  // bytes, data and internal metadata
     base::Bytes metadata;
-    Ticket command = 0;  // of the attach; answered by CompleteCommand
+    Ticket command = 0;  // of the attach; answered by CompleteCommand: refused while an earlier disk owes an answer
 };
 struct LocalReadDone {
     Ticket ticket;

@@ -42,6 +42,11 @@ DiskState state_of(const Superblock& superblock) {
 
 void Resource::State::open_disk(const DiskOpened& event) {
     if (disk_open) return complete_command(event.command, failed(Errc::already_attached));
+    // Their answers would be taken for this disk's.
+    if (!local.empty()) {
+        return complete_command(event.command,
+                                failed(Errc::device_in_use, "the lost disk has not answered everything yet"));
+    }
     const auto where = geometry_of(event.disk_size);
     if (!where) return complete_command(event.command, std::unexpected(where.error()));
     auto image = read_metadata(*where, event.disk_size, event.metadata);

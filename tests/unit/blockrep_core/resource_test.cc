@@ -1,12 +1,16 @@
-// What the simulator cannot bring about: a peer that breaks the protocol. Two resources, disks and a link without
-// delay.
+// What the simulator cannot bring about: a peer that breaks the protocol, a disk that answers late. Two resources,
+// disks and a link without delay.
 #include "blockrep/core/resource.hh"
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
 #include <memory>
+#include <optional>
+#include <vector>
 
+#include "blockrep/format/error.hh"
 #include "blockrep/format/metadata.hh"
 
 namespace blockrep {
@@ -26,9 +30,7 @@ class ResourceTest : public ::testing::Test {
             settings.fencing = false;
             settings.seed = 7 + i;
             resources_[i] = std::make_unique<Resource>(settings);
-            base::Uuid device;
-            device.bytes[0] = static_cast<std::byte>(i + 1);
-            give(i, DiskOpened{disk_size, format_metadata(*geometry_of(disk_size), disk_size, device), 1});
+            open_disk(i, 1);
             give(i, CommandGiven{2, CommandKind::connect});
         }
         link_up();
@@ -39,6 +41,19 @@ class ResourceTest : public ::testing::Test {
     void link_up() {
         for (std::uint32_t i = 0; i < 2; ++i) resources_[i]->step(LinkOpened{}, now_, actions_[i]);
         run();
+    }
+    // a is Primary, both are UpToDate.
+    void establish() {
+        give(0, CommandGiven{3, CommandKind::force_promote});
+        for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
+        ASSERT_EQ(a().replication(), ReplicationState::Established);
+        ASSERT_EQ(b().disk(), DiskState::UpToDate);
+        ASSERT_EQ(a().role(), Role::Primary);
+    }
+    void open_disk(std::uint32_t node, Ticket command) {
+        base::Uuid device;
+        device.bytes[0] = static_cast<std::byte>(node + 1);
+        give(node, DiskOpened{disk_size, format_metadata(*geometry_of(disk_size), disk_size, device), command});
     }
     void give(std::uint32_t node, Event event) {
         resources_[node]->step(std::move(event), now_, actions_[node]);
@@ -60,6 +75,7 @@ class ResourceTest : public ::testing::Test {
     void perform(std::uint32_t node, Action& action) {
         const auto answer = [&](Event event) { resources_[node]->step(std::move(event), now_, actions_[node]); };
         if (auto* read = std::get_if<ReadLocal>(&action)) {
+            if (node == 0 && late_reads_) return late_reads_->push_back(read->ticket);
             answer(LocalReadDone{read->ticket, Payload{nullptr, nullptr, read->range.length}});
         } else if (auto* write = std::get_if<WriteLocal>(&action)) {
             answer(LocalWriteDone{write->ticket, {}});
@@ -69,6 +85,8 @@ class ResourceTest : public ::testing::Test {
             answer(LocalFlushDone{flush->ticket, {}});
         } else if (auto* frame = std::get_if<SendFrame>(&action)) {
             resources_[1 - node]->step(FrameReceived{frame->frame, frame->payload}, now_, actions_[1 - node]);
+        } else if (auto* completed = std::get_if<CompleteCommand>(&action)) {
+            outcomes_[node][completed->command] = completed->outcome;
         } else if (std::holds_alternative<OpenLink>(action)) {
             tries_link_[node] = true;
         } else if (std::holds_alternative<CloseLink>(action)) {
@@ -81,19 +99,36 @@ class ResourceTest : public ::testing::Test {
     std::array<std::unique_ptr<Resource>, 2> resources_;
     std::array<Actions, 2> actions_;
     std::array<bool, 2> tries_link_{};
+    std::array<std::map<Ticket, base::Result<void>>, 2> outcomes_;
+    std::optional<std::vector<Ticket>> late_reads_;  // of a, when it keeps them
 };
 
 TEST_F(ResourceTest, TriesToConnectAgainAfterAPeerThatBrokeTheProtocol) {
-    give(0, CommandGiven{3, CommandKind::force_promote});
-    for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
-    ASSERT_EQ(a().replication(), ReplicationState::Established);
-    ASSERT_EQ(b().disk(), DiskState::UpToDate);
-    ASSERT_EQ(a().role(), Role::Primary);
+    establish();
     give(0, FrameReceived{Numbered{1000, 0, Agreed{}}, {}});  // a gap
     EXPECT_FALSE(tries_link_[0]);                             // the peer would go on alone
     pass(base::Duration::seconds(2));
     EXPECT_EQ(a().frozen_because(), "");
     EXPECT_TRUE(tries_link_[0]);
+}
+
+// Whose failure would then be taken for that of the new one.
+TEST_F(ResourceTest, TakesNoOtherDiskBeforeTheLostOneHasAnswered) {
+    establish();
+    late_reads_.emplace();
+    give(0, ReadRequested{50, {0, 4096}, {}});
+    ASSERT_EQ(late_reads_->size(), 1U);
+    give(0, CommandGiven{4, CommandKind::detach});
+    ASSERT_TRUE(outcomes_[0][4]);
+    ASSERT_EQ(a().disk(), DiskState::Diskless);
+    open_disk(0, 5);
+    EXPECT_EQ(a().disk(), DiskState::Diskless);
+    ASSERT_FALSE(outcomes_[0][5]);
+    EXPECT_EQ(outcomes_[0][5].error().code, make_error_code(Errc::device_in_use));
+    give(0, LocalReadDone{late_reads_->front(), base::failure(std::errc::io_error)});
+    open_disk(0, 6);
+    EXPECT_TRUE(outcomes_[0][6]);
+    EXPECT_NE(a().disk(), DiskState::Diskless);
 }
 
 }  // namespace
