@@ -23,14 +23,14 @@ class FenceGate {
     // nevertheless have happened or be under way.
     virtual void withdraw_fence(const NodeIncarnation& victim) = 0;
 
-    // Called once for each incarnation that became known as dead or cut off, also when somebody else asked for it.
-    // Late subscribers get everything that is known.
     // `go_on` is called once, later, when no other node may be at work out of reach: each was in the group of the gate,
     // had left it in good order, or was known to be dead, at some moment after this call, by news at least as new as
     // what any group of the node had told before the call. While somebody is missing it is not called; nobody is shot
     // for it. For who would begin as the first one.
     virtual void when_nobody_is_missing(std::function<void()> go_on) = 0;
 
+    // Called once for each incarnation that became known as dead or cut off, also when somebody else asked for it.
+    // Late subscribers get everything that is known.
     using FencedCallback = std::function<void(const NodeIncarnation& dead)>;
     virtual void on_fenced(FencedCallback callback) = 0;
 };

@@ -1,4 +1,5 @@
-// A daemon that the kernel writes back through must not wait for itself (DESIGN: "nothing may wait for itself").
+// A daemon that the kernel writes dirty pages back through must never wait for memory that only such a write would free:
+// it would wait for itself.
 #pragma once
 
 #include <string>

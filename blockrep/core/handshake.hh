@@ -25,7 +25,8 @@ struct HandshakeResult {
 // disk for UpToDate when its own was lost, so neither has gone on without the other.
 DiskState disk_that_counts(const StateReport& self, const StateReport& peer);
 
-// `self_orders`: this node is the one with the lower number.
+// `self_orders`: this node is the one with the lower number. The disks of both reports must be what disk_that_counts()
+// says.
 HandshakeResult decide_handshake(const StateReport& self, const StateReport& peer, bool self_orders);
 
 // The rows of the generations alone, before disk states are looked at.

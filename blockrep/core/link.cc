@@ -27,7 +27,7 @@ void Resource::State::open_link() {
 // Gives up the session on purpose. The peer will take it for the end of our process and may go on alone, so from here
 // on only a handshake can tell whether our data is the newest.
 void Resource::State::restart_link(const std::string& why) {
-    if (leave) return leave_done();
+    if (leave) return leave_done();  // a pending disconnect ends with the session, and no link is opened again
     close_link(why);
     if (session_up) lose_peer(LossReason::given_up);
     reset_session();

@@ -235,8 +235,9 @@ class Reader {
         if (lowest != nullptr && !any) lowest->plan.delay = default_delay;
         if (nodes_.size() == 2 && nodes_[0].plan.delay == nodes_[1].plan.delay) {
             return wrong(nodes_[1].line, nodes_[0].plan.name + " and " + nodes_[1].plan.name +
-                                             " have the same delay: they would shoot each other. Write delay = 2 in "
-                                             "the section of the one that should survive");
+                                             " have the same delay: they would shoot each other. Write delay = " +
+                                             std::to_string(default_delay.to_milliseconds() / 1000) +
+                                             " in the section of the one that should survive, none in the other");
         }
         return {};
     }
