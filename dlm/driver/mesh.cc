@@ -37,7 +37,8 @@ base::Result<std::uint16_t> Mesh::listen() {
             loop_, {options_.listen_host, port}, peer_options(),
             [this](Connection connection) { accepted(std::move(connection)); },
             [this](const base::Error& why) {
-                base::log_warning("dlm: refused a caller: {}", why.message());
+                if (refused_caller_ != why.message()) base::log_warning("dlm: refused a caller: {}", why.message());
+                refused_caller_ = why.message();
                 judge_refusal(why);
             });
         if (listener) {
@@ -87,10 +88,23 @@ void Mesh::dial(const base::Uuid& session) {
     peer.dial = base::PeerDial::start(
         loop_, {host->second, peer.member.port}, "", peer_options(),
         [this, session](Connection connection) { called(session, std::move(connection)); },
-        [this, session](const base::Error& why) {
-            judge_refusal(why);
-            dial_later(session);
-        });
+        [this, session](const base::Error& why) { dial_failed(session, why); });
+}
+
+void Mesh::dial_failed(const base::Uuid& session, const base::Error& why) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = peers_.find(session);
+        if (found != peers_.end()) complain(found->second, "no connection: " + why.message());
+    }
+    judge_refusal(why);
+    dial_later(session);
+}
+
+// With the mutex. What fails is tried again every 100 ms: each complaint is logged once until there is a connection.
+void Mesh::complain(Peer& peer, const std::string& what) {
+    if (!peer.complaints.insert(what).second) return;
+    base::log_warning("dlm: node {}: {}", peer.member.process.node.value, what);
 }
 
 // Any other failure may pass.
@@ -128,6 +142,7 @@ void Mesh::accepted(Connection connection) {
     const std::weak_ptr<base::PeerConnection> self = connection;
     // Which session it belongs to is known after its first frame.
     const auto session = std::make_shared<base::Uuid>();
+    refused_caller_.clear();
     unidentified_.insert(connection);
     connection->start({[this, alive, self, session](base::ByteView frame, auto) {
                            const auto here = self.lock();
@@ -173,13 +188,14 @@ void Mesh::first_frame(const Connection& connection, base::ByteView frame) {
 std::optional<std::vector<base::Bytes>> Mesh::hear(Peer& peer, const LinkHello& hello) {
     auto kept = peer.link->on_hello(hello);
     if (kept) return std::move(*kept);
-    base::log_error("dlm: node {}: {}", peer.member.process.node.value, kept.error().message());
+    complain(peer, kept.error().message());
     return std::nullopt;
 }
 
 // With the mutex.
 void Mesh::begin(Peer& peer, const std::vector<base::Bytes>& kept) {
     peer.greeted = true;
+    peer.complaints.clear();
     for (const auto& frame : kept) peer.connection->send(frame);
 }
 
@@ -227,7 +243,7 @@ void Mesh::closed(const base::Uuid& session, const Connection& connection, const
         const auto found = peers_.find(session);
         if (found == peers_.end() || found->second.connection != connection) return;
         auto& peer = found->second;
-        base::log_warning("dlm: connection to node {} closed: {}", peer.member.process.node.value, why.message());
+        complain(peer, "connection closed: " + why.message());
         peer.connection.reset();
         peer.greeted = false;
         call = calls(peer.member);

@@ -63,6 +63,7 @@ class Mesh {
         bool greeted = false;  // the other side's hello has come: frames may be sent
         std::unique_ptr<base::PeerDial> dial;
         base::EventLoop::Handle redial;
+        std::set<std::string> complaints;  // logged since it was connected last
     };
     using Connection = std::shared_ptr<base::PeerConnection>;
 
@@ -70,6 +71,8 @@ class Mesh {
     bool calls(const Member& peer) const { return options_.self.value > peer.process.node.value; }
     void dial(const base::Uuid& session);
     void dial_later(const base::Uuid& session);
+    void dial_failed(const base::Uuid& session, const base::Error& why);
+    static void complain(Peer& peer, const std::string& what);
     void judge_refusal(const base::Error& why);
     void called(const base::Uuid& session, Connection connection);
     void accepted(Connection connection);
@@ -89,6 +92,7 @@ class Mesh {
     std::unique_ptr<base::PeerListener> listener_;
     std::map<base::Uuid, Peer> peers_;
     std::set<Connection> unidentified_;  // accepted, hello not yet received
+    std::string refused_caller_;         // why, as it was logged
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -127,5 +127,36 @@ TEST_F(MeshTest, AnotherServiceAtThePortSaysNothingOfTheSecret) {
     EXPECT_EQ(heard, 0);
 }
 
+// What is wrong is said once, however often it is tried.
+TEST_F(MeshTest, TheSameFailureIsLoggedOnce) {
+    auto first = std::make_unique<Session>(loop_, 1, 1, [this] { done(); });
+    Session caller(loop_, 2, 2, [] {});
+    first->expect(caller);
+    caller.expect(*first);
+    caller.send_to(*first);
+    run_until_done();
+    const auto port = first->member.port;
+    first.reset();
+    Session second(loop_, 1, 3, [] {});
+    ASSERT_EQ(second.member.port, port);
+    second.expect(caller);
+    ::testing::internal::CaptureStderr();
+    pass(base::Duration::milliseconds(1000));
+    const auto logged = ::testing::internal::GetCapturedStderr();
+    EXPECT_NE(logged.find("has forgotten this session"), std::string::npos) << logged;
+    EXPECT_LE(std::count(logged.begin(), logged.end(), '\n'), 3) << logged;
+}
+
+TEST_F(MeshTest, ARefusedCallerIsLoggedOnce) {
+    Session listener(loop_, 1, 1, [] {});
+    Session caller(
+        loop_, 2, 2, [] {}, "test", "another secret");
+    caller.expect(listener);
+    ::testing::internal::CaptureStderr();
+    pass(base::Duration::milliseconds(1000));
+    const auto logged = ::testing::internal::GetCapturedStderr();
+    EXPECT_EQ(std::count(logged.begin(), logged.end(), '\n'), 2) << logged;  // one line of each side
+}
+
 }  // namespace
 }  // namespace dlm
