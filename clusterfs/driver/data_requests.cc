@@ -21,10 +21,10 @@ void note_access(Filesystem& filesystem, OpenFile& file) {
                             [](const base::Result<void>&) {});
 }
 
-void read(fuse_req_t request, fuse_ino_t, std::size_t length, off_t offset, fuse_file_info* info) {
+void read(fuse_req_t request, fuse_ino_t node, std::size_t length, off_t offset, fuse_file_info* info) {
     auto& filesystem = filesystem_of(request);
-    auto& file = open_file_of(info);
-    note_access(filesystem, file);
+    const auto file = used_file(request, node, info);
+    if (file.open != nullptr) note_access(filesystem, *file.open);
     read_file(filesystem, file.shared, file.inode, static_cast<std::uint64_t>(offset), length, file.cached,
               [request](const base::Result<base::ByteView>& bytes) {
                   if (!bytes) return reply_error(request, bytes.error());
@@ -32,9 +32,10 @@ void read(fuse_req_t request, fuse_ino_t, std::size_t length, off_t offset, fuse
               });
 }
 
-void write(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t length, off_t offset, fuse_file_info* info) {
+void write(fuse_req_t request, fuse_ino_t node, const char* bytes, std::size_t length, off_t offset,
+           fuse_file_info* info) {
     auto& filesystem = filesystem_of(request);
-    const auto& file = open_file_of(info);
+    const auto file = used_file(request, node, info);
     if (length == 0) {
         fuse_reply_write(request, 0);
         return;
@@ -44,6 +45,7 @@ void write(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t length
     write.inode = file.inode;
     write.offset = static_cast<std::uint64_t>(offset);
     // O_APPEND can be set after the open; the flags of the request are those of now.
+    write.buffered = file.buffered;
     write.append = (info->flags & O_APPEND) != 0 && info->writepage == 0;
     write.clear_set_ids = clears_set_ids(request);
     write.stable = (info->flags & (O_SYNC | O_DSYNC)) != 0;
@@ -55,9 +57,9 @@ void write(fuse_req_t request, fuse_ino_t, const char* bytes, std::size_t length
     });
 }
 
-void fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
+void fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length, fuse_file_info* info) {
     auto& filesystem = filesystem_of(request);
-    const auto& file = open_file_of(info);
+    const auto file = used_file(request, node, info);
     const auto from = static_cast<std::uint64_t>(offset);
     const auto count = static_cast<std::uint64_t>(length);
     auto done = [request](const base::Result<operations::Attributes>& attributes) {
@@ -74,12 +76,12 @@ void fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t len
     }
 }
 
-void lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
+void lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_file_info* info) {
     if (whence != SEEK_DATA && whence != SEEK_HOLE) {
         fuse_reply_err(request, EINVAL);
         return;
     }
-    filesystem_of(request).run([inode = open_file_of(info).inode, from = static_cast<std::uint64_t>(offset),
+    filesystem_of(request).run([inode = used_file(request, node, info).inode, from = static_cast<std::uint64_t>(offset),
                                 what = whence == SEEK_DATA ? operations::SeekFor::data : operations::SeekFor::hole](
                                    View& view) { return operations::seek(view, inode, from, what); },
                                [request](const base::Result<std::uint64_t>& found) {

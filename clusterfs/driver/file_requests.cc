@@ -52,6 +52,11 @@ void truncate_opened(Filesystem& filesystem, std::unique_ptr<OpenFile> file, boo
 
 void open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
     auto& filesystem = filesystem_of(request);
+    // The kernel does not ask again (and truncates by setattr).
+    if (filesystem.options().without_opens) {
+        fuse_reply_err(request, ENOSYS);
+        return;
+    }
     filesystem.run([inode = filesystem.reference(node)](View& view) { return operations::open(view, inode); },
                    [request, info = *info](const base::Result<Attributes>& attributes) mutable {
                        if (!attributes) return reply_error(request, attributes.error());
@@ -88,6 +93,19 @@ void finish_create(fuse_req_t request, std::unique_ptr<OpenFile> file, const fus
     filesystem.close(file->inode);
 }
 
+// No release will follow.
+void finish_create_without_open(fuse_req_t request, fuse_file_info info, const Created& created) {
+    auto& filesystem = filesystem_of(request);
+    const auto& attributes = created.outcome.attributes;
+    info.fh = handle_of_made_file;
+    info.direct_io = 1;
+    info.keep_cache = 0;
+    const auto entry = entry_of(filesystem, {attributes, created.attribute_validity}, created.entry_validity);
+    if (!created.outcome.created) filesystem.hand_out(attributes);
+    if (fuse_reply_create(request, &entry, &info) != 0) filesystem.take_back(attributes);
+    filesystem.close({attributes.inode, attributes.generation});
+}
+
 void on_created(fuse_req_t request, fuse_file_info info, Created created) {
     auto& filesystem = filesystem_of(request);
     // Somebody else made something of that name that is not a regular file: the kernel looks it up and opens it itself.
@@ -95,6 +113,7 @@ void on_created(fuse_req_t request, fuse_file_info info, Created created) {
         fuse_reply_err(request, ESTALE);
         return;
     }
+    if (filesystem.options().without_opens) return finish_create_without_open(request, info, created);
     auto file = make_open_file(filesystem, created.outcome.attributes, info);
     if (created.outcome.created || (info.flags & O_TRUNC) == 0) {
         return finish_create(request, std::move(file), info, created);
@@ -148,12 +167,20 @@ void unlock_ranges(Filesystem& filesystem, const OpenFile& file, std::uint64_t o
 }
 
 void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+    if (filesystem_of(request).options().without_opens) {  // its locks are the kernel's own
+        fuse_reply_err(request, ENOSYS);
+        return;
+    }
     unlock_ranges(filesystem_of(request), open_file_of(info), info->lock_owner, AdvisoryKind::range,
                   [request](AdvisoryOutcome, const std::optional<AdvisoryLock>&) { fuse_reply_err(request, 0); });
 }
 
 void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
     auto& filesystem = filesystem_of(request);
+    if (filesystem.options().without_opens) {  // of a file made before the kernel learned that by an open
+        fuse_reply_err(request, 0);
+        return;
+    }
     const std::unique_ptr<OpenFile> file(&open_file_of(info));
     if (info->flock_release != 0) {
         unlock_ranges(filesystem, *file, info->lock_owner, AdvisoryKind::flock,

@@ -39,6 +39,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         : filesystem_(filesystem), request_(std::move(request)), done_(std::move(done)) {}
 
     void start() {
+        if (request_.buffered) request_.shared->begin_buffered_write();
         request_.shared->enter([self = shared_from_this()] { self->plan_next(); });
     }
 
@@ -46,8 +47,12 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
     void plan_next() {
         filesystem_.run(
             [self = shared_from_this()](View& view) {
-                self->tenure_ = self->filesystem_.driver().tenure(self->request_.inode.number);
-                return operations::begin_write(view, self->remaining());
+                auto& driver = self->filesystem_.driver();
+                self->tenure_ = driver.tenure(self->request_.inode.number);
+                auto plan = operations::begin_write(view, self->remaining());
+                // The kernel keeps what is written.
+                if (plan && self->request_.buffered) driver.note_read_served(self->request_.inode.number);
+                return plan;
             },
             [self = shared_from_this()](base::Result<WritePlan> plan) { self->on_plan(std::move(plan)); });
     }
@@ -160,8 +165,18 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         });
     }
 
+    // The kernel has put the bytes where it believed the end of the file to be, or more of them than were written.
+    void answer_buffered(const base::Result<std::uint64_t>& outcome) {
+        const bool as_believed = outcome && *outcome == request_.data.size() && first_offset_ == request_.offset;
+        if (!as_believed) request_.shared->note_stale_pages();
+        request_.shared->leave();
+        done_(outcome);
+        if (request_.shared->end_buffered_write()) filesystem_.drop_pages(request_.inode.number, 0, 0, [] {});
+    }
+
     // Pages that another file description of this node has read are of before. So may they be after an error, too.
     void answer(base::Result<std::uint64_t> outcome) {
+        if (request_.buffered) return answer_buffered(outcome);
         const auto length = request_.data.size();
         const bool stale = request_.shared->take_cached(first_offset_, length);
         request_.shared->leave();

@@ -16,6 +16,7 @@ struct FileWriteRequest {
     operations::InodeReference inode;
     std::uint64_t offset = 0;
     bool append = false;
+    bool buffered = false;  // it came through the kernel's pages, which stay locked until it is answered
     bool clear_set_ids = false;
     bool stable = false;  // O_SYNC, O_DSYNC: durable before it is answered
     IoBuffer data;

@@ -1,6 +1,7 @@
 #include "clusterfs/driver/filesystem.hh"
 
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "base/io/log.hh"
@@ -14,11 +15,15 @@ namespace {
 constexpr std::uint64_t root_node_id = 1;
 constexpr double as_long_as_the_lock_is_held = 86400;
 constexpr double not_at_all = 0;
+constexpr auto attributes_only = std::numeric_limits<std::uint64_t>::max();  // an offset below zero, for the kernel
 
 }  // namespace
 
 Filesystem::Filesystem(MountDriver& driver, PosixLockService& advisory, FilesystemOptions options)
-    : driver_(driver), advisory_(advisory), options_(options), deletions_(driver) {}
+    : driver_(driver), advisory_(advisory), options_(options), deletions_(driver) {
+    constexpr std::size_t writers_at_once = 64;
+    if (options.without_opens) driver_.invalidator().grow_to(writers_at_once);
+}
 
 operations::InodeReference Filesystem::reference(std::uint64_t node_id) const {
     if (node_id == root_node_id) return {driver_.superblock().root_inode, 0};
@@ -46,10 +51,30 @@ void Filesystem::hand_out(const operations::Attributes& attributes) {
 
 void Filesystem::take_back(const operations::Attributes& attributes) { known_.forget(node_id(attributes.inode), 1); }
 
+void Filesystem::forgotten(std::uint64_t node_id, std::uint64_t lookups) {
+    if (!known_.forget(node_id, lookups) || !options_.without_opens) return;
+    std::optional<operations::InodeReference> kept;
+    {
+        const std::lock_guard lock(kept_mutex_);
+        const auto node = kept_.extract(node_id);
+        if (!node.empty()) kept = node.mapped();
+    }
+    if (kept) close(*kept);
+}
+
+// It may have forgotten it meanwhile.
+void Filesystem::keep_for_kernel(operations::InodeReference inode) {
+    {
+        const std::lock_guard lock(kept_mutex_);
+        if (known_.knows(inode.number) && kept_.emplace(inode.number, inode).second) return;
+    }
+    close(inode);
+}
+
 // Where the kernel answers that it does not know an inode that was handed out to it, the reply is still on its way to
 // the task that asked (or the inode was just evicted, and a forget is on its way to us): soon it is one or the other.
 // Until then the lock is kept, however long that takes: what the kernel still gets would never be dropped.
-void Filesystem::forget_in_kernel(InodeNumber inode, bool is_directory) {
+void Filesystem::drop_from_kernel(InodeNumber inode, bool is_directory) {
     auto* notifier = notifier_.load();
     if (notifier == nullptr) return;
     if (is_directory) notifier->raise_epoch();
@@ -60,6 +85,23 @@ void Filesystem::forget_in_kernel(InodeNumber inode, bool is_directory) {
         if (attempt % 10000 == 0) base::log_warning("the kernel does not take note of inode {}", inode);
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+}
+
+void Filesystem::forget_in_kernel(InodeNumber inode, bool is_directory, const std::function<void()>& done) {
+    if (!options_.without_opens || is_directory) {
+        drop_from_kernel(inode, is_directory);
+        return done();
+    }
+    const auto shared = open_inodes_.get(inode);
+    auto told = std::make_shared<std::once_flag>();
+    const auto tell = [told, done] { std::call_once(*told, done); };
+    if (shared->begin_invalidation(tell)) {
+        drop_from_kernel(inode, is_directory);
+        shared->end_invalidation();
+    } else if (auto* notifier = notifier_.load()) {
+        notifier->invalidate_inode(node_id(inode), attributes_only, 0);
+    }
+    tell();
 }
 
 void Filesystem::drop_pages(InodeNumber inode, std::uint64_t offset, std::uint64_t length, std::function<void()> then) {

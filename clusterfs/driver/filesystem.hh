@@ -5,8 +5,10 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 
 #include "clusterfs/core/operations/attributes.hh"
@@ -24,7 +26,8 @@ namespace clusterfs {
 class KernelNotifier {
   public:
     virtual ~KernelNotifier() = default;
-    // Drops pages [offset, offset + length) (0: to the end) and attributes. False: the kernel does not know the inode.
+    // Drops pages [offset, offset + length) (0: to the end; none with an offset above 2^63) and attributes. False: the
+    // kernel does not know the inode.
     virtual bool invalidate_inode(std::uint64_t node_id, std::uint64_t offset, std::uint64_t length) = 0;
     // Every entry that was handed out before has to be looked up again.
     virtual void raise_epoch() = 0;
@@ -36,6 +39,8 @@ class KernelNotifier {
 struct FilesystemOptions {
     operations::AccessTimePolicy access_time = operations::AccessTimePolicy::relative;
     bool kernel_caching = true;  // without it the kernel asks for everything: to find errors
+    // The kernel opens and closes files without asking. Then nobody knows who has one open: see kept_for_kernel().
+    bool without_opens = false;
 };
 
 class Filesystem {
@@ -70,11 +75,16 @@ class Filesystem {
     // the answer may not wait for a lock any more. Where it could not be sent it is taken back.
     void hand_out(const operations::Attributes& attributes);
     void take_back(const operations::Attributes& attributes);
+    // The kernel gave back that many.
+    void forgotten(std::uint64_t node_id, std::uint64_t lookups);
+    // Without opens: an inode that is about to lose a name was opened (operations::open) on the kernel's behalf,
+    // because it may have it open; it is closed when the kernel has forgotten it.
+    void keep_for_kernel(operations::InodeReference inode);
 
     void set_notifier(KernelNotifier* notifier) { notifier_ = notifier; }
     KernelNotifier* notifier() const { return notifier_; }
-    // On an invalidation thread.
-    void forget_in_kernel(InodeNumber inode, bool is_directory);
+    // On an invalidation thread. `done` is called once the kernel has forgotten, perhaps on another thread.
+    void forget_in_kernel(InodeNumber inode, bool is_directory, const std::function<void()>& done);
     // Drops pages that a cached read may have brought while they were overwritten; `then` runs on another thread.
     void drop_pages(InodeNumber inode, std::uint64_t offset, std::uint64_t length, std::function<void()> then);
 
@@ -82,6 +92,7 @@ class Filesystem {
     void close(operations::InodeReference inode);
 
   private:
+    void drop_from_kernel(InodeNumber inode, bool is_directory);
     void make_space(std::function<void()> then);
     static bool wants_space(const base::Error& error);
 
@@ -92,6 +103,8 @@ class Filesystem {
     OpenInodes open_inodes_;
     Deletions deletions_;
     EntryPrefetch prefetch_{*this};
+    std::mutex kept_mutex_;
+    std::unordered_map<InodeNumber, operations::InodeReference> kept_;  // on the kernel's behalf
     std::atomic<KernelNotifier*> notifier_ = nullptr;
 };
 

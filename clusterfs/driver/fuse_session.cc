@@ -29,7 +29,14 @@ struct OutHeader {
     std::uint64_t unique;
 };
 
-void init(void* filesystem, fuse_conn_info* connection) {
+// The kernel keeps to itself who has what open and locked.
+void do_without_opens(fuse_conn_info* connection) {
+    connection->want &= ~(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS);
+    if ((connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0) connection->want |= FUSE_CAP_NO_OPEN_SUPPORT;
+}
+
+void init(void* userdata, fuse_conn_info* connection) {
+    auto& filesystem = *static_cast<Filesystem*>(userdata);
     const auto want = [connection](unsigned flag) {
         if ((connection->capable & flag) != 0) connection->want |= flag;
     };
@@ -54,11 +61,12 @@ void init(void* filesystem, fuse_conn_info* connection) {
     refuse(FUSE_CAP_SPLICE_READ);
     refuse(FUSE_CAP_SPLICE_WRITE);
     refuse(FUSE_CAP_SPLICE_MOVE);
+    if (filesystem.options().without_opens) do_without_opens(connection);
     connection->max_write = largest_transfer;
     connection->max_background = 128;
     connection->congestion_threshold = 96;
     connection->time_gran = 1;
-    static_cast<Filesystem*>(filesystem)->notifier()->negotiated(connection->proto_minor);
+    filesystem.notifier()->negotiated(connection->proto_minor);
 }
 
 fuse_lowlevel_ops handlers() {

@@ -13,22 +13,28 @@ namespace clusterfs {
 
 class Invalidator {
   public:
-    explicit Invalidator(int threads = 2);
+    explicit Invalidator(std::size_t threads = 2);
     ~Invalidator();
     Invalidator(const Invalidator&) = delete;
     Invalidator& operator=(const Invalidator&) = delete;
 
     // Runs the notification and whatever follows it, soon, on a thread of its own. Any thread.
     void enqueue(std::function<void()> notification);
+    // Threads are added up to that many when all are waiting: where a notification may wait for a write of this node
+    // that itself waits for what another notification brings about.
+    void grow_to(std::size_t threads);
     std::size_t queued() const;
 
   private:
+    void add_thread();
     void work();
 
     mutable std::mutex mutex_;
     std::condition_variable more_;
     std::deque<std::function<void()>> queue_;
     bool ended_ = false;
+    std::size_t idle_ = 0;
+    std::size_t most_;
     std::vector<std::thread> threads_;
 };
 

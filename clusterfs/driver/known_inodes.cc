@@ -10,16 +10,17 @@ void KnownInodes::remember(InodeNumber inode, std::uint64_t generation) {
     ++known.lookups;
 }
 
-void KnownInodes::forget(InodeNumber inode, std::uint64_t lookups) {
+bool KnownInodes::forget(InodeNumber inode, std::uint64_t lookups) {
     auto& part = shard(inode);
     const std::lock_guard lock(part.mutex);
     const auto found = part.inodes.find(inode);
-    if (found == part.inodes.end()) return;
-    if (found->second.lookups <= lookups) {
-        part.inodes.erase(found);
-    } else {
+    if (found == part.inodes.end()) return false;
+    if (found->second.lookups > lookups) {
         found->second.lookups -= lookups;
+        return false;
     }
+    part.inodes.erase(found);
+    return true;
 }
 
 std::uint64_t KnownInodes::generation(InodeNumber inode) const { return find(inode).generation; }

@@ -15,7 +15,8 @@ class KnownInodes {
   public:
     // A reply that hands the inode out is about to be sent. The kernel gives back every single one (forget).
     void remember(InodeNumber inode, std::uint64_t generation);
-    void forget(InodeNumber inode, std::uint64_t lookups);
+    // True: it does not know it any more.
+    bool forget(InodeNumber inode, std::uint64_t lookups);
     // 0: not known (which operations read as "any generation").
     std::uint64_t generation(InodeNumber inode) const;
     bool knows(InodeNumber inode) const { return find(inode).lookups > 0; }

@@ -191,8 +191,9 @@ void MountDriver::flush(const FlushDevice& action) {
 
 void MountDriver::invalidate(const InvalidateKernel& action) {
     invalidator_.enqueue([this, action] {
-        if (callbacks_.forget_in_kernel) callbacks_.forget_in_kernel(action.inode, action.is_directory);
-        happened(KernelInvalidated{action.ticket});
+        const auto done = [this, ticket = action.ticket] { happened(KernelInvalidated{ticket}); };
+        if (!callbacks_.forget_in_kernel) return done();
+        callbacks_.forget_in_kernel(action.inode, action.is_directory, done);
     });
 }
 

@@ -25,7 +25,7 @@ class MountDriver {
         // Once; nothing happens afterwards. An error before `started`: it could not be mounted.
         std::function<void(base::Result<void>)> stopped;
         // Makes the kernel forget an inode; called on an invalidation thread. May be empty until there is a kernel.
-        std::function<void(InodeNumber inode, bool is_directory)> forget_in_kernel;
+        std::function<void(InodeNumber inode, bool is_directory, const std::function<void()>& done)> forget_in_kernel;
         std::function<void(base::NodeIncarnation)> node_died;
         // Nothing can be changed any more; reading goes on. May be empty.
         std::function<void(const base::Error&)> became_read_only;

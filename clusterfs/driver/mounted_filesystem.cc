@@ -48,8 +48,8 @@ base::Result<void> MountedFilesystem::start() {
     events.stopped = [this](base::Result<void> outcome) {
         loop_.post([this, outcome = std::move(outcome)] { on_stopped(outcome); });
     };
-    events.forget_in_kernel = [this](InodeNumber inode, bool is_directory) {
-        filesystem_.forget_in_kernel(inode, is_directory);
+    events.forget_in_kernel = [this](InodeNumber inode, bool is_directory, const std::function<void()>& done) {
+        filesystem_.forget_in_kernel(inode, is_directory, done);
     };
     events.node_died = [this](const base::NodeIncarnation& node) { advisory_.on_fenced(node); };
     events.became_read_only = [this](const base::Error& reason) {

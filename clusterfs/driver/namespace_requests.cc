@@ -1,9 +1,11 @@
 // lookup, forget, mknod, mkdir, symlink, link, readlink, unlink, rmdir, rename. create is in file_requests.cc.
 #include <linux/fs.h>
 
+#include <optional>
 #include <string>
 
 #include "clusterfs/core/operations/names.hh"
+#include "clusterfs/core/operations/open.hh"
 #include "clusterfs/core/operations/remove.hh"
 #include "clusterfs/core/operations/rename.hh"
 #include "clusterfs/driver/request.hh"
@@ -58,13 +60,13 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
 }
 
 void forget(fuse_req_t request, fuse_ino_t node, std::uint64_t lookups) {
-    filesystem_of(request).known().forget(node, lookups);
+    filesystem_of(request).forgotten(node, lookups);
     fuse_reply_none(request);
 }
 
 void forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgets) {
-    auto& known = filesystem_of(request).known();
-    for (std::size_t i = 0; i < count; ++i) known.forget(forgets[i].ino, forgets[i].nlookup);
+    auto& filesystem = filesystem_of(request);
+    for (std::size_t i = 0; i < count; ++i) filesystem.forgotten(forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(request);
 }
 
@@ -131,11 +133,33 @@ void finish_removal(fuse_req_t request, const base::Result<Removed>& removed) {
     filesystem_of(request).deletions().start(removed->inode, [request] { fuse_reply_err(request, 0); });
 }
 
+// Without opens, the kernel may have the file of that name open, which may be about to lose it.
+template <typename Then>
+void keep_victim(Filesystem& filesystem, operations::InodeReference directory, const std::string& name, Then then) {
+    using Victim = std::optional<operations::InodeReference>;
+    if (!filesystem.options().without_opens) return then();
+    filesystem.run(
+        [&filesystem, directory, name](View& view) -> base::Result<Victim> {
+            BASE_ASSIGN(const auto attributes, operations::lookup(view, directory, name));
+            const bool is_last_name = S_ISREG(attributes.mode) && attributes.links == 1;
+            if (!is_last_name || !filesystem.known().knows(attributes.inode)) return Victim{};
+            const operations::InodeReference victim{attributes.inode, attributes.generation};
+            BASE_TRY(operations::open(view, victim));
+            return Victim{victim};
+        },
+        [&filesystem, then](const base::Result<Victim>& victim) {
+            if (victim && *victim) filesystem.keep_for_kernel(**victim);
+            then();
+        });
+}
+
 void unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {
     auto& filesystem = filesystem_of(request);
-    filesystem.run([directory = filesystem.reference(parent),
-                    name = std::string(name)](View& view) { return operations::unlink(view, directory, name); },
-                   [request](const base::Result<Removed>& removed) { finish_removal(request, removed); });
+    const auto directory = filesystem.reference(parent);
+    keep_victim(filesystem, directory, name, [request, &filesystem, directory, name = std::string(name)] {
+        filesystem.run([directory, name](View& view) { return operations::unlink(view, directory, name); },
+                       [request](const base::Result<Removed>& removed) { finish_removal(request, removed); });
+    });
 }
 
 void rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
@@ -155,10 +179,14 @@ void rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t 
     if (flags == RENAME_NOREPLACE) mode = operations::RenameMode::no_replace;
     if (flags == RENAME_EXCHANGE) mode = operations::RenameMode::exchange;
     auto& filesystem = filesystem_of(request);
-    filesystem.run([from = filesystem.reference(parent), name = std::string(name),
-                    to = filesystem.reference(new_parent), new_name = std::string(new_name),
-                    mode](View& view) { return operations::rename(view, from, name, to, new_name, mode); },
-                   [request](const base::Result<Removed>& removed) { finish_removal(request, removed); });
+    const auto from = filesystem.reference(parent);
+    const auto to = filesystem.reference(new_parent);
+    auto run = [request, &filesystem, from, name = std::string(name), to, new_name = std::string(new_name), mode] {
+        filesystem.run([=](View& view) { return operations::rename(view, from, name, to, new_name, mode); },
+                       [request](const base::Result<Removed>& removed) { finish_removal(request, removed); });
+    };
+    if (mode != operations::RenameMode::replace) return run();
+    keep_victim(filesystem, to, new_name, run);
 }
 
 }  // namespace

@@ -96,6 +96,44 @@ bool OpenInode::take_cached(std::uint64_t offset, std::uint64_t length) {
     return true;
 }
 
+void OpenInode::begin_buffered_write() {
+    std::vector<std::function<void()>> yielded;
+    {
+        const std::lock_guard lock(mutex_);
+        ++buffered_writes_;
+        stale_pages_ |= !yielded_.empty();
+        yielded.swap(yielded_);
+    }
+    for (auto& go : yielded) go();
+}
+
+void OpenInode::note_stale_pages() {
+    const std::lock_guard lock(mutex_);
+    stale_pages_ = true;
+}
+
+bool OpenInode::end_buffered_write() {
+    const std::lock_guard lock(mutex_);
+    --buffered_writes_;
+    return stale_pages_ && (buffered_writes_ > 0 || std::exchange(stale_pages_, false));
+}
+
+bool OpenInode::begin_invalidation(std::function<void()> yielded) {
+    const std::lock_guard lock(mutex_);
+    if (buffered_writes_ > 0) {
+        stale_pages_ = true;
+        return false;
+    }
+    ++invalidations_;
+    yielded_.push_back(std::move(yielded));
+    return true;
+}
+
+void OpenInode::end_invalidation() {
+    const std::lock_guard lock(mutex_);
+    if (--invalidations_ == 0) yielded_.clear();
+}
+
 std::shared_ptr<OpenInode> OpenInodes::get(InodeNumber inode) {
     const std::lock_guard lock(mutex_);
     auto& known = inodes_[inode];

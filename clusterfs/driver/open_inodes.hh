@@ -39,6 +39,22 @@ class OpenInode {
     // pages, which it then must be. It drops those of what is written itself, too, but before the write is sent.
     bool take_cached(std::uint64_t offset, std::uint64_t length);
 
+    // ---- writes through the kernel's pages (only in mounts without opens) ----
+    // The kernel holds pages while it waits for the answer to such a write, and the write may wait for the inode's
+    // lock. To forget those pages before the lock is given back would wait for both: so the lock is given back without,
+    // and the pages are dropped once the write was answered. Until then, readers of this node may see what is old.
+    //
+    // A write has come; who waits for the kernel now is told that it may go on (`yielded`, on this thread).
+    void begin_buffered_write();
+    // What it left in the pages is not what the file has.
+    void note_stale_pages();
+    // It was answered. True: the pages must be dropped now.
+    [[nodiscard]] bool end_buffered_write();
+    // The kernel is about to be asked to drop all pages. False: it is not to be asked, a write is under way. `yielded`
+    // is called when one comes; not any more after end_invalidation().
+    [[nodiscard]] bool begin_invalidation(std::function<void()> yielded);
+    void end_invalidation();
+
   private:
     const InodeNumber inode_;
     mutable std::mutex mutex_;
@@ -49,6 +65,10 @@ class OpenInode {
     std::uint64_t cached_from_ = 0;
     std::uint64_t cached_to_ = 0;
     std::vector<std::function<void()>> after_reads_;
+    std::size_t buffered_writes_ = 0;
+    std::size_t invalidations_ = 0;
+    bool stale_pages_ = false;
+    std::vector<std::function<void()>> yielded_;
 };
 
 class OpenInodes {

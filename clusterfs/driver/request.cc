@@ -33,6 +33,18 @@ struct stat stat_of(const operations::Attributes& attributes) {
     return result;
 }
 
+UsedFile used_file(fuse_req_t request, fuse_ino_t node, const fuse_file_info* info) {
+    auto& filesystem = filesystem_of(request);
+    if (!filesystem.options().without_opens) {
+        auto& open = open_file_of(info);
+        return {open.inode, open.shared, open.cached, false, &open};
+    }
+    const auto inode = filesystem.reference(node);
+    const bool made = info->fh == handle_of_made_file;
+    const bool cached = !made && filesystem.options().kernel_caching;
+    return {inode, filesystem.open_inodes().get(inode.number), cached, !made, nullptr};
+}
+
 operations::Caller caller_of(fuse_req_t request) {
     const auto* context = fuse_req_ctx(request);
     return {context->uid, context->gid, context->umask};

@@ -18,10 +18,22 @@ namespace clusterfs {
 struct OpenFile {
     operations::InodeReference inode;
     std::shared_ptr<OpenInode> shared;
-    bool cached = false;  // the kernel keeps what is read through it (opened for reading only)
-    bool is_append = false;
+    bool cached = false;                    // the kernel keeps what is read through it (opened for reading only)
     std::atomic<bool> note_access = false;  // the next read brings the access time up to date
 };
+
+// The file that a request is about. Where opens reach us, what the kernel's handle says; else the inode itself: its
+// bytes come through the kernel's pages, but for descriptors that made the file (`handle_of_made_file`), which keep
+// none.
+struct UsedFile {
+    operations::InodeReference inode;
+    std::shared_ptr<OpenInode> shared;
+    bool cached = false;
+    bool buffered = false;     // writes, too, come through the kernel's pages
+    OpenFile* open = nullptr;  // none where opens do not reach us
+};
+constexpr std::uint64_t handle_of_made_file = 1;
+UsedFile used_file(fuse_req_t request, fuse_ino_t node, const fuse_file_info* info);
 
 // An inode's attributes and for how long the kernel may believe them.
 struct KnownAttributes {

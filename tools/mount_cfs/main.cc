@@ -40,6 +40,7 @@ base::Result<Prepared> prepare(base::EventLoop& loop, const Call& call, Witness&
     setup.mount.commit_interval = call.options.commit_interval;
     setup.filesystem.access_time = call.options.access_time;
     setup.filesystem.kernel_caching = call.options.kernel_caching;
+    setup.filesystem.without_opens = call.options.readmostly;
     setup.fuse.source = call.source;
     setup.fuse.mountpoint = call.mountpoint;
     setup.fuse.kernel = call.options.kernel;

@@ -34,6 +34,8 @@ bool set_flag(std::string_view name, Options& options) {
         options.nofencing = true;
     else if (name == "nokernelcache")
         options.kernel_caching = false;
+    else if (name == "readmostly")
+        options.readmostly = true;
     else if (name == "noatime")
         options.access_time = AccessTimePolicy::never;
     else if (name == "relatime")
@@ -82,6 +84,9 @@ base::Result<void> add_options(std::string_view list, Options& options) {
         const auto comma = std::min(list.find(','), list.size());
         BASE_TRY(add_option(list.substr(0, comma), options));
         list.remove_prefix(std::min(comma + 1, list.size()));
+    }
+    if (options.readmostly && !options.kernel_caching) {
+        return base::failure(std::errc::invalid_argument, "readmostly and nokernelcache exclude each other");
     }
     return {};
 }

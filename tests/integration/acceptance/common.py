@@ -75,9 +75,9 @@ def unmount_both(lab):
             time.sleep(0.1)
 
 
-def mount_both(lab):
+def mount_both(lab, *options):
     for node in NODES:
-        lab.run(node, 'mount', '-t', 'cfs', 'r0', lab.mountpoint(node), timeout=60)
+        lab.run(node, 'mount', '-t', 'cfs', *options, 'r0', lab.mountpoint(node), timeout=60)
 
 
 def check_filesystem(lab):

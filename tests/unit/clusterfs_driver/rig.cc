@@ -8,7 +8,6 @@
 #include "base/ensure.hh"
 #include "clusterfs/core/format_filesystem.hh"
 #include "clusterfs/core/operations/names.hh"
-#include "clusterfs/driver/file_write.hh"
 
 namespace clusterfs::test {
 namespace {
@@ -134,6 +133,44 @@ void TestLocks::start(Callbacks callbacks) {
     LocalLocks::start(std::move(callbacks));
 }
 
+LockService::Answer TestLocks::try_request(LockName name, LockMode mode, bool no_queue, bool recovery) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (withheld_ == name && mode == LockMode::exclusive) {
+            asked_ = true;
+            return Answer::later;
+        }
+    }
+    return LocalLocks::try_request(name, mode, no_queue, recovery);
+}
+
+void TestLocks::withhold(const LockName& name) {
+    const std::lock_guard lock(mutex_);
+    withheld_ = name;
+}
+
+bool TestLocks::is_asked_for(const LockName& name) const {
+    const std::lock_guard lock(mutex_);
+    return asked_ && withheld_ == name;
+}
+
+void TestLocks::refuse(const LockName& name) {
+    {
+        const std::lock_guard lock(mutex_);
+        asked_ = false;
+    }
+    callbacks_.refused(name);
+}
+
+void TestLocks::grant(const LockName& name) {
+    {
+        const std::lock_guard lock(mutex_);
+        withheld_.reset();
+        asked_ = false;
+    }
+    callbacks_.granted(name, LockMode::exclusive);
+}
+
 void TestLocks::release(LockName name, LockMode) {
     const std::lock_guard lock(mutex_);
     released_.push_back(name);
@@ -144,11 +181,27 @@ bool TestLocks::released(const LockName& name) const {
     return std::ranges::find(released_, name) != released_.end();
 }
 
+void TestLocks::forget_releases() {
+    const std::lock_guard lock(mutex_);
+    released_.clear();
+}
+
 bool TestKernel::invalidate_inode(std::uint64_t node_id, std::uint64_t offset, std::uint64_t length) {
     if (ignorant > 0) return --ignorant < 0;
+    std::function<void()> before;
+    {
+        const std::lock_guard lock(mutex_);
+        before = before_;
+    }
+    if (before) before();
     const std::lock_guard lock(mutex_);
     invalidations_.push_back({node_id, offset, length});
     return true;
+}
+
+void TestKernel::before_it_forgets(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    before_ = std::move(work);
 }
 
 std::vector<TestKernel::Invalidation> TestKernel::invalidations() const {
@@ -156,18 +209,18 @@ std::vector<TestKernel::Invalidation> TestKernel::invalidations() const {
     return invalidations_;
 }
 
-Rig::Rig()
+Rig::Rig(FilesystemOptions options)
     : device_(loop_, formatted()),
       locks_(loop_),
       advisory_(loop_, nullptr, self()),
       driver_(mount_options(), device_, locks_, loop_),
-      filesystem_(driver_, advisory_, {}) {
+      filesystem_(driver_, advisory_, options) {
     base::ensure(advisory_.start("none", {}).has_value(), "advisory locks");
     MountDriver::Callbacks callbacks;
     callbacks.started = [this] { started_ = true; };
     callbacks.stopped = [this](const base::Result<void>&) { stopped_ = true; };
-    callbacks.forget_in_kernel = [this](InodeNumber inode, bool is_directory) {
-        filesystem_.forget_in_kernel(inode, is_directory);
+    callbacks.forget_in_kernel = [this](InodeNumber inode, bool is_directory, const std::function<void()>& done) {
+        filesystem_.forget_in_kernel(inode, is_directory, done);
     };
     filesystem_.set_notifier(&kernel_);
     thread_ = std::thread([this] { loop_.run(); });
@@ -220,6 +273,18 @@ void Rig::write(operations::InodeReference inode, std::uint64_t offset, const st
         done = true;
     });
     base::ensure(comes_true([&] { return done.load(); }), "it is written");
+}
+
+void Rig::begin_buffered_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes,
+                               WriteDone done) {
+    FileWriteRequest request;
+    request.shared = open_inode(inode);
+    request.inode = inode;
+    request.offset = offset;
+    request.buffered = true;
+    request.data = driver_.buffers().take(bytes.size());
+    std::memcpy(request.data.data(), bytes.data(), bytes.size());
+    write_file(filesystem_, std::move(request), std::move(done));
 }
 
 bool Rig::comes_true(const std::function<bool()>& condition) {

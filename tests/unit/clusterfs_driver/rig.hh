@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/block_device.hh"
 #include "base/io/event_loop.hh"
 #include "clusterfs/core/whole_device.hh"
+#include "clusterfs/driver/file_write.hh"
 #include "clusterfs/driver/filesystem.hh"
 #include "clusterfs/driver/local_locks.hh"
 
@@ -53,15 +55,25 @@ class TestLocks : public LocalLocks {
   public:
     using LocalLocks::LocalLocks;
     void start(Callbacks callbacks) override;
+    Answer try_request(LockName name, LockMode mode, bool no_queue, bool recovery) override;
     void release(LockName name, LockMode keep) override;
+
+    // Another node has that lock: it is not granted exclusively until grant(). Meanwhile the request may be refused.
+    void withhold(const LockName& name);
+    bool is_asked_for(const LockName& name) const;
+    void refuse(const LockName& name);
+    void grant(const LockName& name);
 
     void another_node_asks(const LockName& name, LockMode mode) const { callbacks_.wanted(name, mode); }
     bool released(const LockName& name) const;
+    void forget_releases();
 
   private:
     Callbacks callbacks_;
     mutable std::mutex mutex_;
     std::vector<LockName> released_;
+    std::optional<LockName> withheld_;
+    bool asked_ = false;
 };
 
 class TestKernel : public KernelNotifier {
@@ -77,17 +89,20 @@ class TestKernel : public KernelNotifier {
     void negotiated(unsigned) override {}
 
     std::vector<Invalidation> invalidations() const;
+    // Runs before it forgets.
+    void before_it_forgets(std::function<void()> work);
     // So many times it says that it does not know the inode.
     std::atomic<int> ignorant = 0;
 
   private:
     mutable std::mutex mutex_;
     std::vector<Invalidation> invalidations_;
+    std::function<void()> before_;
 };
 
 class Rig {
   public:
-    Rig();
+    explicit Rig(FilesystemOptions options = {});
     ~Rig();
 
     Filesystem& filesystem() { return filesystem_; }
@@ -99,6 +114,9 @@ class Rig {
     operations::InodeReference make_file(const std::string& name, const std::string& content);
     std::shared_ptr<OpenInode> open_inode(operations::InodeReference inode);
     void write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes);
+    // Through the kernel's pages (mounts without opens).
+    void begin_buffered_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes,
+                              WriteDone done);
 
     // False after ten seconds without it.
     static bool comes_true(const std::function<bool()>& condition);
