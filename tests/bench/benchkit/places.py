@@ -7,6 +7,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+ON_ONE = ['taskset', '--cpu-list', str(min(os.sched_getaffinity(0)))]
 INSIDE = os.path.join(ROOT, 'tests/bench/inside')
 sys.path.insert(0, os.path.join(ROOT, 'tests/integration'))
 sys.path.insert(0, os.path.join(ROOT, 'tools'))
@@ -15,17 +16,21 @@ from acceptance import common  # noqa: E402
 from demokit.lab_client import LabClient  # noqa: E402
 
 
-def probe():
-    """The program that does the same steps on every filesystem."""
+def built(name):
     for folder in (os.environ.get('CFS_BIN'), os.path.join(ROOT, os.environ.get('CFS_BUILD', 'build/release'), 'bin')):
-        path = os.path.join(folder or '', 'bench_probe')
+        path = os.path.join(folder or '', name)
         if folder and os.access(path, os.X_OK):
             return os.path.abspath(path)
-    sys.exit('bench_probe is not built: name the build tree with CFS_BUILD')
+    sys.exit(f'{name} is not built: name the build tree with CFS_BUILD')
 
 
-def run_probe(*words):
-    done = subprocess.run([probe(), *map(str, words)], capture_output=True, text=True, check=False)
+def probe():
+    """The program that does the same steps on every filesystem."""
+    return built('bench_probe')
+
+
+def run_probe(*words, before=()):
+    done = subprocess.run([*before, probe(), *map(str, words)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f'bench_probe {" ".join(map(str, words))}: {done.stderr}')
     return json.loads(done.stdout)
@@ -54,6 +59,22 @@ def remount(lab, node):
     while lab.run(node, 'pgrep', '-x', 'mount.cfs', check=False).returncode == 0 and time.monotonic() < until:
         time.sleep(0.1)
     lab.run(node, 'mount', '-t', 'cfs', 'r0', lab.mountpoint(node), timeout=60)
+
+
+@contextlib.contextmanager
+def nothing(options):
+    """The FUSE filesystem that does nothing, on the one processor on which its caller has to run as well."""
+    path = os.path.join(options.dir, 'nothing')
+    os.makedirs(path, exist_ok=True)
+    process = subprocess.Popen([*ON_ONE, built('bench_nothing'), path, str(options.bytes)])
+    try:
+        until = time.monotonic() + 10
+        while not os.path.ismount(path) and time.monotonic() < until:
+            time.sleep(0.01)
+        yield path
+    finally:
+        subprocess.run(['umount', path], check=False)
+        process.wait(10)
 
 
 class Ext4:
