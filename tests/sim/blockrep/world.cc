@@ -32,6 +32,7 @@ void World::run() {
     settle();
     compare();
     leave_one_alone();
+    log(end_of_trace(scheduler, random));
 }
 
 // The network fails for a while.

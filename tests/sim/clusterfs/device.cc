@@ -1,5 +1,6 @@
 #include "tests/sim/clusterfs/device.hh"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sim {
@@ -102,8 +103,13 @@ void Device::node_crashed(int node, Random& random) {
     }
 }
 
+// Sector by sector in their order: the order of a hash table would be another with another library.
 void Device::power_lost(Random& random) {
-    for (auto& [key, versions] : unflushed_) {
+    std::vector<std::uint64_t> keys;
+    for (const auto& [key, versions] : unflushed_) keys.push_back(key);
+    std::sort(keys.begin(), keys.end());
+    for (const auto key : keys) {
+        const auto& versions = unflushed_.at(key);
         const auto& kept = versions[random.below(versions.size())];
         std::memcpy(at(key / sectors_per_block).bytes.data() + key % sectors_per_block * sector_size, kept.bytes.data(),
                     sector_size);

@@ -66,6 +66,7 @@ void World::run() {
     watch();
     scheduler_.run_until(base::Instant{} + random_.between(Duration::milliseconds(200), Duration::seconds(6)));
     finish();
+    say(end_of_trace(scheduler_, random_));
 }
 
 // With both nodes up and recovered, something must end within a second.

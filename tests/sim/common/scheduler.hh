@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "base/time.hh"
+#include "tests/sim/common/random.hh"
 
 namespace sim {
 
@@ -40,5 +42,11 @@ class Scheduler {
     std::uint64_t count_ = 0;
     std::uint64_t steps_ = 0;
 };
+
+// The last line of a trace: of two runs that took another way anywhere it differs.
+inline std::string end_of_trace(const Scheduler& scheduler, Random random) {
+    return "the end after " + std::to_string(scheduler.steps()) + " steps, the next draw " +
+           std::to_string(random.next());
+}
 
 }  // namespace sim

@@ -62,6 +62,7 @@ void World::run() {
     }
     scheduler_.run_until(scheduler_.now() + random_.between(Duration::milliseconds(50), Duration::seconds(1)));
     finish();
+    say(sim::end_of_trace(scheduler_, random_));
 }
 
 // ---- clients
