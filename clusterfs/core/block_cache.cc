@@ -212,20 +212,27 @@ void BlockCache::drop(const LockName& covered_by) {
 void BlockCache::check_invariants() const {
     std::size_t clean = 0;
     std::size_t writing = 0;
+    std::size_t names = 0;
     for (const auto& [number, entry] : entries_) {
         base::ensure(entry.image != nullptr, "a cached block has an image");
         base::ensure(entry.running == running_.contains(number), "running blocks are counted");
         base::ensure(entry.committing == committing_.contains(number), "committing blocks are counted");
         base::ensure((entry.committed_image != nullptr) == committed_.contains({entry.record, number}),
                      "committed blocks are counted");
-        const auto covered = by_lock_.find(entry.covered_by);
-        base::ensure(covered != by_lock_.end() && covered->second.contains(number), "blocks are found by their lock");
-        if (entry.freed_to) {
-            base::ensure(by_lock_.at(*entry.freed_to).contains(number), "freed blocks are found by their group");
-        }
+        names += entry.freed_to && *entry.freed_to != entry.covered_by ? 2 : 1;
         clean += entry.clean() ? 1 : 0;
         writing += entry.writing_image ? 1 : 0;
     }
+    for (const auto& [name, numbers] : by_lock_) {
+        names -= numbers.size();
+        for (const auto number : numbers) {
+            const auto found = entries_.find(number);
+            base::ensure(found != entries_.end(), "locks cover cached blocks");
+            const auto& entry = found->second;
+            base::ensure(entry.covered_by == name || entry.freed_to == name, "blocks are found by their lock");
+        }
+    }
+    base::ensure(names == 0, "blocks are found by every lock that covers them");
     base::ensure(clean == clean_.size() && clean <= clean_limit_, "the bound of clean blocks holds");
     base::ensure(writing == writing_, "in-place writes are counted");
 }

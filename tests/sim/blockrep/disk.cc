@@ -34,11 +34,11 @@ std::uint64_t Disk::begin_metadata(const blockrep::WriteMetadata& write) {
 
 void Disk::put(std::uint64_t at, Stamp stamp, bool stable) {
     if (stable) {
-        stable_.erase(at);
-        std::erase_if(cached_, [&](const Cached& entry) { return entry.sector == at; });
+        unflushed_.erase(at);
     } else {
-        stable_.emplace(at, current_[at]);
-        cached_.push_back({finished_, at, stamp});
+        const auto [place, is_new] = unflushed_.try_emplace(at);
+        if (is_new) place->second.stable = current_[at];
+        place->second.since.emplace_back(finished_, stamp);
     }
     current_[at] = stamp;
 }
@@ -70,13 +70,13 @@ void Disk::fail(std::uint64_t number, Random& random) {
 }
 
 void Disk::flush_up_to(std::uint64_t finished) {
-    std::erase_if(cached_, [&](const Cached& entry) {
-        if (entry.number > finished) return false;
-        const auto old = stable_.find(entry.sector);
-        if (old != stable_.end()) old->second = entry.stamp;
-        return true;
-    });
-    std::erase_if(stable_, [&](const auto& entry) { return entry.second == current_[entry.first]; });
+    for (auto entry = unflushed_.begin(); entry != unflushed_.end();) {
+        auto& [stable, since] = entry->second;
+        auto place = since.begin();
+        for (; place != since.end() && place->first <= finished; ++place) stable = place->second;
+        since.erase(since.begin(), place);
+        entry = since.empty() ? unflushed_.erase(entry) : std::next(entry);
+    }
 }
 
 void Disk::lose_process(Random& random) {
@@ -93,12 +93,11 @@ void Disk::lose_power(Random& random) {
 }
 
 void Disk::lose_cache(Random& random) {
-    std::map<std::uint64_t, std::vector<Stamp>> choices;
-    for (const auto& [at, stamp] : stable_) choices[at].push_back(stamp);
-    for (const auto& entry : cached_) choices[entry.sector].push_back(entry.stamp);
-    for (const auto& [at, stamps] : choices) current_[at] = random.pick(stamps);
-    stable_.clear();
-    cached_.clear();
+    for (const auto& [at, versions] : unflushed_) {
+        const auto luck = random.below(versions.since.size() + 1);
+        current_[at] = luck == 0 ? versions.stable : versions.since[luck - 1].second;
+    }
+    unflushed_.clear();
 }
 
 }  // namespace sim

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <map>
 #include <vector>
 
@@ -48,10 +47,9 @@ class Disk {
         std::uint64_t metadata_offset = 0;
         base::Bytes metadata;
     };
-    struct Cached {  // a finished write, not flushed
-        std::uint64_t number;
-        std::uint64_t sector;
-        Stamp stamp;
+    struct Unflushed {
+        Stamp stable = 0;
+        std::vector<std::pair<std::uint64_t, Stamp>> since;  // finished writes, by their number
     };
     void apply(const Request& request, Random* tear);
     void put(std::uint64_t sector, Stamp stamp, bool stable);
@@ -59,8 +57,7 @@ class Disk {
     std::uint64_t size_;
     blockrep::Geometry geometry_;
     std::vector<Stamp> current_;
-    std::map<std::uint64_t, Stamp> stable_;  // of sectors whose current value is not stable
-    std::vector<Cached> cached_;
+    std::map<std::uint64_t, Unflushed> unflushed_;  // by sector
     base::Bytes metadata_;
     std::map<std::uint64_t, Request> begun_;
     std::uint64_t next_ = 1;

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <limits>
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,11 @@ class History {
     // Both nodes lost power: sectors hold these values now, and are judged.
     void restart_from(std::uint64_t sector, Stamp stamp, base::Instant when);
 
-    bool knows(std::uint64_t sector) const { return sectors_.contains(sector); }
+    bool knows(std::uint64_t sector) const { return sector < sectors_.size() && sectors_[sector] != nullptr; }
 
   private:
     struct Write {
+        Stamp stamp = 0;
         std::int64_t begun = 0;
         std::int64_t answered = never;
         bool stable = false;
@@ -36,16 +38,24 @@ class History {
     struct Read {
         Stamp stamp;
         std::int64_t begun, answered;
+        std::int64_t write_begun;  // of what was read
     };
     struct Sector {
-        std::map<Stamp, Write> writes{{0, {0, 0, true}}};
+        std::vector<Write> writes{{0, 0, 0, true}};  // by stamp: in the order in which they began
         std::vector<Read> reads;
+        Write* find(Stamp stamp);
+    };
+    struct Unstable {
+        std::uint64_t sector;
+        Stamp stamp;
+        std::int64_t answered;
     };
     [[noreturn]] void fail(const std::string& what, std::uint64_t sector, Stamp stamp) const;
-    void check(const Sector& state, std::uint64_t sector, const Read& read) const;
+    void check(const Sector& state, const Write& source, std::uint64_t sector, const Read& read) const;
+    Sector& at(std::uint64_t sector);
 
-    std::map<std::uint64_t, Sector> sectors_;
-    std::vector<std::pair<std::uint64_t, Stamp>> unstable_;  // sector and stamp of what was answered and not flushed
+    std::vector<std::unique_ptr<Sector>> sectors_;
+    std::deque<Unstable> unstable_;  // answered and not flushed, in the order of the answers
 };
 
 }  // namespace sim

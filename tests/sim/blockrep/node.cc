@@ -106,6 +106,7 @@ void Node::plan_deadline() {
 
 // What the trace shows of data on its way.
 void Node::trace(const char* what, const Range& range, const Payload& payload) const {
+    if (!world_.tracing()) return;
     Stamp stamp = 0;
     if (!payload.is_zeros()) std::memcpy(&stamp, payload.data, sizeof stamp);
     world_.log(std::string("  ") + (index_ == 0 ? "a" : "b") + " " + what + " sectors " +

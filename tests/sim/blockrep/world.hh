@@ -155,6 +155,7 @@ class World {
     Node& node(std::uint32_t index) { return *nodes_[index]; }
     base::Instant now() const { return scheduler.now(); }
     void log(const std::string& line);
+    bool tracing() const { return trace_; }
     void try_connect();
     void break_connection(std::uint64_t connection, bool tell_both);
     void request_fence(std::uint32_t asker, const base::NodeIncarnation& victim);

@@ -1,23 +1,18 @@
 #include "tests/sim/clusterfs/device.hh"
 
-#include <algorithm>
 #include <cstring>
 
 namespace sim {
 
 using clusterfs::Block;
+using clusterfs::BlockHandle;
 using clusterfs::BlockNumber;
 
-Block& Device::at(BlockNumber number) {
-    auto& place = content_.at(number);
-    if (!place) place = std::make_unique<Block>(below_ != nullptr ? below_->current(number) : Block{});
-    return *place;
-}
-
-Block Device::current(BlockNumber number) const {
-    const auto& place = content_.at(number);
-    if (place) return *place;
-    return below_ != nullptr ? below_->current(number) : Block{};
+const Block& Device::current(BlockNumber number) const {
+    static const Block zeros{};
+    const auto& image = content_.at(number);
+    if (image) return *image;
+    return below_ != nullptr ? below_->current(number) : zeros;
 }
 
 base::Result<void> Device::read(BlockNumber first, std::span<Block> into) {
@@ -28,37 +23,60 @@ base::Result<void> Device::read(BlockNumber first, std::span<Block> into) {
 
 base::Result<void> Device::write(BlockNumber first, std::span<const Block> from) {
     if (first + from.size() > blocks_) return base::failure(std::errc::io_error);
-    for (std::size_t i = 0; i < from.size(); ++i) at(first + i) = from[i];
+    for (std::size_t i = 0; i < from.size(); ++i) content_.at(first + i) = std::make_shared<const Block>(from[i]);
     return {};
 }
 
-void Device::put(BlockNumber number, std::size_t sector, const std::byte* from, bool stable) {
-    auto* place = at(number).bytes.data() + sector * sector_size;
-    const auto key = number * sectors_per_block + sector;
+BlockHandle Device::image_of(BlockNumber number) const {
+    static const auto zeros = std::make_shared<const Block>();
+    const auto& image = content_.at(number);
+    if (image) return image;
+    return below_ != nullptr ? below_->image_of(number) : zeros;
+}
+
+namespace {
+
+constexpr auto all_sectors = std::uint8_t{0xff};
+
+void copy_sector(Block& to, const Block& from, std::size_t sector, std::size_t size) {
+    std::memcpy(to.bytes.data() + sector * size, from.bytes.data() + sector * size, size);
+}
+
+}  // namespace
+
+void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, bool stable) {
     if (stable) {
-        unflushed_.erase(key);
-    } else {
-        auto& versions = unflushed_[key];
-        if (versions.empty()) {
-            Version before;
-            std::memcpy(before.bytes.data(), place, sector_size);
-            versions.push_back(before);
+        if (const auto found = unflushed_.find(number); found != unflushed_.end()) {
+            for (auto& version : found->second) version.sectors &= static_cast<Sectors>(~sectors);
+            std::erase_if(found->second, [](const Version& version) { return version.sectors == 0; });
+            if (found->second.empty()) unflushed_.erase(found);
         }
-        Version now;
-        now.finished = finished_ + 1;
-        std::memcpy(now.bytes.data(), from, sector_size);
-        versions.push_back(now);
+    } else {
+        auto& versions = unflushed_[number];
+        Sectors known = 0;
+        for (const auto& version : versions) known |= version.sectors;
+        const auto first_time = static_cast<Sectors>(sectors & ~known);
+        if (first_time != 0) versions.push_back({0, image_of(number), first_time});
+        versions.push_back({finished_ + 1, image, sectors});
     }
-    std::memcpy(place, from, sector_size);
+    if (sectors == all_sectors) {
+        content_.at(number) = image;
+        return;
+    }
+    const auto merged = std::make_shared<Block>(current(number));
+    for (std::size_t sector = 0; sector < sectors_per_block; ++sector) {
+        if ((sectors >> sector & 1) != 0) copy_sector(*merged, *image, sector, sector_size);
+    }
+    content_.at(number) = merged;
 }
 
 void Device::apply(const UnderWay& write, Random* tear) {
     for (std::size_t i = 0; i < write.blocks.size(); ++i) {
+        Sectors arrived = 0;
         for (std::size_t sector = 0; sector < sectors_per_block; ++sector) {
-            if (tear != nullptr && tear->one_in(2)) continue;
-            const auto* from = write.blocks[i]->bytes.data() + sector * sector_size;
-            put(write.first + i, sector, from, write.stable && tear == nullptr);
+            if (tear == nullptr || !tear->one_in(2)) arrived |= static_cast<Sectors>(1U << sector);
         }
+        if (arrived != 0) put(write.first + i, write.blocks[i], arrived, write.stable && tear == nullptr);
     }
     ++finished_;
 }
@@ -81,12 +99,18 @@ void Device::end_flush(std::uint64_t finished) {
     if (observer_ != nullptr) observer_->flush_ended(finished);
     for (auto place = unflushed_.begin(); place != unflushed_.end();) {
         auto& versions = place->second;
-        std::size_t newest = 0;
-        for (std::size_t i = 0; i < versions.size(); ++i) {
-            if (versions[i].finished <= finished) newest = i;
+        Sectors settled = 0;  // by a newer version that is stable now
+        Sectors once = 0;
+        Sectors unflushed = 0;
+        for (auto version = versions.rbegin(); version != versions.rend(); ++version) {
+            version->sectors &= static_cast<Sectors>(~settled);
+            if (version->finished <= finished) settled |= version->sectors;
+            unflushed |= once & version->sectors;
+            once |= version->sectors;
         }
-        versions.erase(versions.begin(), versions.begin() + static_cast<std::ptrdiff_t>(newest));
-        place = versions.size() == 1 ? unflushed_.erase(place) : std::next(place);
+        for (auto& version : versions) version.sectors &= unflushed;
+        std::erase_if(versions, [](const Version& version) { return version.sectors == 0; });
+        place = versions.empty() ? unflushed_.erase(place) : std::next(place);
     }
 }
 
@@ -103,16 +127,17 @@ void Device::node_crashed(int node, Random& random) {
     }
 }
 
-// Sector by sector in their order: the order of a hash table would be another with another library.
 void Device::power_lost(Random& random) {
-    std::vector<std::uint64_t> keys;
-    for (const auto& [key, versions] : unflushed_) keys.push_back(key);
-    std::sort(keys.begin(), keys.end());
-    for (const auto key : keys) {
-        const auto& versions = unflushed_.at(key);
-        const auto& kept = versions[random.below(versions.size())];
-        std::memcpy(at(key / sectors_per_block).bytes.data() + key % sectors_per_block * sector_size, kept.bytes.data(),
-                    sector_size);
+    for (const auto& [number, versions] : unflushed_) {
+        const auto left = std::make_shared<Block>(current(number));
+        for (std::size_t sector = 0; sector < sectors_per_block; ++sector) {
+            std::vector<const Block*> choices;
+            for (const auto& version : versions) {
+                if ((version.sectors >> sector & 1) != 0) choices.push_back(version.image.get());
+            }
+            if (!choices.empty()) copy_sector(*left, *random.pick(choices), sector, sector_size);
+        }
+        content_.at(number) = left;
     }
     unflushed_.clear();
 }

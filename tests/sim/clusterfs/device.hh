@@ -2,12 +2,10 @@
 // 512-byte sectors, in any order.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "clusterfs/core/mount.hh"
@@ -41,7 +39,8 @@ class Device : public clusterfs::SynchronousDevice {
     base::Result<void> write(clusterfs::BlockNumber first, std::span<const clusterfs::Block> from) override;
     base::Result<void> flush() override { return {}; }
 
-    // ---- requests that take time: a node has begun them, and they end later or never ----
+    // ---- requests that take time: a node has begun them, and they end later or never. Whoever gives blocks does not
+    // change them afterwards ----
     using Request = std::uint64_t;
     Request begin_write(int node, clusterfs::BlockNumber first, std::vector<clusterfs::BlockHandle> blocks,
                         bool stable);
@@ -49,7 +48,8 @@ class Device : public clusterfs::SynchronousDevice {
     // What is finished now will be stable when the flush ends.
     std::uint64_t begin_flush() const { return finished_; }
     void end_flush(std::uint64_t finished);
-    clusterfs::Block current(clusterfs::BlockNumber number) const;
+    // Valid until something is written.
+    const clusterfs::Block& current(clusterfs::BlockNumber number) const;
     // Reads as zeros.
     bool never_written(clusterfs::BlockNumber number) const {
         return content_.at(number) == nullptr && (below_ == nullptr || below_->never_written(number));
@@ -65,28 +65,31 @@ class Device : public clusterfs::SynchronousDevice {
   private:
     static constexpr std::size_t sector_size = 512;
     static constexpr std::size_t sectors_per_block = clusterfs::block_size / sector_size;
-    using Sector = std::array<std::byte, sector_size>;
     struct UnderWay {
         int node = 0;
         clusterfs::BlockNumber first = 0;
         std::vector<clusterfs::BlockHandle> blocks;
         bool stable = false;
     };
+    // One version of some sectors of a block. Images are shared, never changed.
+    using Sectors = std::uint8_t;
     struct Version {
         std::uint64_t finished = 0;
-        Sector bytes{};
+        clusterfs::BlockHandle image;
+        Sectors sectors = 0;
     };
+    using Versions = std::vector<Version>;
 
-    clusterfs::Block& at(clusterfs::BlockNumber number);
-    void put(clusterfs::BlockNumber number, std::size_t sector, const std::byte* from, bool stable);
+    clusterfs::BlockHandle image_of(clusterfs::BlockNumber number) const;
+    void put(clusterfs::BlockNumber number, const clusterfs::BlockHandle& image, Sectors sectors, bool stable);
     void apply(const UnderWay& write, Random* tear);
 
     std::uint64_t blocks_;
-    std::vector<std::unique_ptr<clusterfs::Block>> content_;
+    std::vector<clusterfs::BlockHandle> content_;
     const Device* below_ = nullptr;
     DeviceObserver* observer_ = nullptr;
-    // Per sector with unflushed writes: what is stable, then every version since.
-    std::unordered_map<std::uint64_t, std::vector<Version>> unflushed_;
+    // Of each sector with unflushed writes: what is stable, then every version since.
+    std::map<clusterfs::BlockNumber, Versions> unflushed_;
     std::map<Request, UnderWay> under_way_;
     Request last_request_ = 0;
     std::uint64_t finished_ = 0;

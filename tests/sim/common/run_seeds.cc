@@ -1,5 +1,7 @@
 #include "tests/sim/common/run_seeds.hh"
 
+#include <malloc.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -72,6 +74,10 @@ int run_seeds(const std::string& name, int argc, char** argv,
         std::fprintf(stderr, "usage: %s [--seeds N] [--from S] [--seconds T] [--trace] [--probes]\n", name.c_str());
         return 2;
     }
+    // Worlds are built and thrown away all the time: their memory is kept for the next one.
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 16 << 20);
     running_name = name.c_str();
     base::set_crash_reporter(print_seed);
     const auto start = std::chrono::steady_clock::now();

@@ -30,7 +30,7 @@ Payload ReplicaDisk::read(const Range& range) const {
     base::ensure(range.offset % block == 0 && range.length % block == 0, "whole blocks");
     const auto bytes = std::make_shared<std::vector<std::byte>>(range.length);
     for (std::uint64_t at = 0; at < range.length; at += block) {
-        const auto content = data_.current((range.offset + at) / block);
+        const auto& content = data_.current((range.offset + at) / block);
         std::memcpy(bytes->data() + at, content.bytes.data(), block);
     }
     return {bytes, bytes->data(), bytes->size()};

@@ -339,8 +339,8 @@ void World::finish() {
         const auto& one = machine(0).disk().data();
         const auto& second = machine(1).disk().data();
         if (one.never_written(number) && second.never_written(number)) continue;
-        const auto a = one.current(number);
-        const auto b = second.current(number);
+        const auto& a = one.current(number);
+        const auto& b = second.current(number);
         if (a.bytes != b.bytes) throw sim::Violation("replicas differ in block " + std::to_string(number));
     }
     for (auto& each : machines_) workload_->check(each->disk().data());
