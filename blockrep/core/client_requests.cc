@@ -223,7 +223,9 @@ void Resource::State::send_write(RequestId id, OwnWrite& write) {
     write.remote_pending = true;
     write.remote_unsent = false;
     write.stored_remote = true;
-    send(Write{id, write.request.range, write.request.payload.is_zeros(), write.request.stable}, write.request.payload);
+    // While we have no good copy, the peer's loss of power must not take what was answered: nobody would notice here.
+    const bool stable = write.request.stable || disk != DiskState::UpToDate;
+    send(Write{id, write.request.range, write.request.payload.is_zeros(), stable}, write.request.payload);
 }
 
 void Resource::State::own_write_stored(RequestId id, base::Result<Payload> result) {

@@ -78,6 +78,7 @@ class ResourceTest : public ::testing::Test {
             if (node == 0 && late_reads_) return late_reads_->push_back(read->ticket);
             answer(LocalReadDone{read->ticket, Payload{nullptr, nullptr, read->range.length}});
         } else if (auto* write = std::get_if<WriteLocal>(&action)) {
+            last_write_was_stable_[node] = write->stable;
             answer(LocalWriteDone{write->ticket, {}});
         } else if (auto* metadata = std::get_if<WriteMetadata>(&action)) {
             answer(LocalWriteDone{metadata->ticket, {}});
@@ -101,6 +102,7 @@ class ResourceTest : public ::testing::Test {
     std::array<bool, 2> tries_link_{};
     std::array<std::map<Ticket, base::Result<void>>, 2> outcomes_;
     std::optional<std::vector<Ticket>> late_reads_;  // of a, when it keeps them
+    std::array<bool, 2> last_write_was_stable_{};
 };
 
 TEST_F(ResourceTest, TriesToConnectAgainAfterAPeerThatBrokeTheProtocol) {
@@ -129,6 +131,20 @@ TEST_F(ResourceTest, TakesNoOtherDiskBeforeTheLostOneHasAnswered) {
     open_disk(0, 6);
     EXPECT_TRUE(outcomes_[0][6]);
     EXPECT_NE(a().disk(), DiskState::Diskless);
+}
+
+// The peer's loss of power must not take what only the peer has: this node goes on afterwards.
+TEST_F(ResourceTest, WhatOnlyThePeerStoresIsStable) {
+    give(0, CommandGiven{3, CommandKind::force_promote});
+    for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
+    const Range range{0, 4096};
+    give(0, WriteRequested{10, range, Payload{nullptr, nullptr, range.length}, false});
+    EXPECT_FALSE(last_write_was_stable_[1]);
+    give(0, CommandGiven{4, CommandKind::detach});
+    ASSERT_EQ(a().disk(), DiskState::Diskless);
+    give(0, WriteRequested{11, range, Payload{nullptr, nullptr, range.length}, false});
+    EXPECT_TRUE(last_write_was_stable_[1]);
+    EXPECT_EQ(a().requests_in_flight(), 0U);
 }
 
 }  // namespace
