@@ -80,6 +80,12 @@ class Bank : public Workload {
         last_change_[node] = std::min(last_change_[node], kept);
     }
 
+    std::vector<InodeNumber> inodes() const override {
+        std::vector<InodeNumber> numbers;
+        for (const auto& account : accounts_) numbers.push_back(account.inode);
+        return numbers;
+    }
+
     void check(Device& device) override {
         const auto superblock = read_superblock(device, superblock_number);
         require(superblock ? base::Result<void>{} : std::unexpected(superblock.error()));

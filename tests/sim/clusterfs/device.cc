@@ -17,7 +17,10 @@ const Block& Device::current(BlockNumber number) const {
 
 base::Result<void> Device::read(BlockNumber first, std::span<Block> into) {
     if (first + into.size() > blocks_) return base::failure(std::errc::io_error);
-    for (std::size_t i = 0; i < into.size(); ++i) into[i] = current(first + i);
+    for (std::size_t i = 0; i < into.size(); ++i) {
+        if (is_unreadable(first + i)) return base::failure(std::errc::io_error, "simulated");
+        into[i] = current(first + i);
+    }
     return {};
 }
 
@@ -61,6 +64,7 @@ void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, 
     }
     if (sectors == all_sectors) {
         content_.at(number) = image;
+        unreadable_.erase(number);
         return;
     }
     const auto merged = std::make_shared<Block>(current(number));
@@ -95,6 +99,11 @@ void Device::end_write(Request request) {
     if (observer_ != nullptr) observer_->write_ended(request);
 }
 
+void Device::fail_write(Request request, Random& random) {
+    const auto node = under_way_.extract(request);
+    if (!node.empty()) apply(node.mapped(), &random);
+}
+
 void Device::end_flush(std::uint64_t finished) {
     if (observer_ != nullptr) observer_->flush_ended(finished);
     for (auto place = unflushed_.begin(); place != unflushed_.end();) {
@@ -125,6 +134,23 @@ void Device::node_crashed(int node, Random& random) {
         if (luck == 1) apply(place->second, nullptr);
         place = under_way_.erase(place);
     }
+}
+
+void Device::misdirect(BlockNumber from, BlockNumber to) { content_.at(to) = image_of(from); }
+
+void Device::tear(BlockNumber number, BlockNumber other, Random& random) {
+    const auto torn = std::make_shared<Block>(current(number));
+    const auto first = random.below(sectors_per_block);
+    for (std::size_t i = 0; i < sectors_per_block / 2; ++i) {
+        copy_sector(*torn, current(other), (first + i) % sectors_per_block, sector_size);
+    }
+    content_.at(number) = torn;
+}
+
+void Device::flip_bit(BlockNumber number, Random& random) {
+    const auto flipped = std::make_shared<Block>(current(number));
+    flipped->bytes[random.below(clusterfs::block_size)] ^= static_cast<std::byte>(1U << random.below(8));
+    content_.at(number) = flipped;
 }
 
 void Device::power_lost(Random& random) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "clusterfs/core/mount.hh"
@@ -45,6 +46,8 @@ class Device : public clusterfs::SynchronousDevice {
     Request begin_write(int node, clusterfs::BlockNumber first, std::vector<clusterfs::BlockHandle> blocks,
                         bool stable);
     void end_write(Request request);
+    // It fails: any part of it is there.
+    void fail_write(Request request, Random& random);
     // What is finished now will be stable when the flush ends.
     std::uint64_t begin_flush() const { return finished_; }
     void end_flush(std::uint64_t finished);
@@ -61,6 +64,15 @@ class Device : public clusterfs::SynchronousDevice {
     void power_lost(Random& random);
 
     std::uint64_t writes() const { return finished_; }
+
+    // ---- damage: nobody has the filesystem mounted ----
+    // What was written to the one place is in the other one, too.
+    void misdirect(clusterfs::BlockNumber from, clusterfs::BlockNumber to);
+    // Half of the sectors of another block.
+    void tear(clusterfs::BlockNumber number, clusterfs::BlockNumber other, Random& random);
+    void flip_bit(clusterfs::BlockNumber number, Random& random);
+    void make_unreadable(clusterfs::BlockNumber number) { unreadable_.insert(number); }
+    bool is_unreadable(clusterfs::BlockNumber number) const { return unreadable_.contains(number); }
 
   private:
     static constexpr std::size_t sector_size = 512;
@@ -91,6 +103,7 @@ class Device : public clusterfs::SynchronousDevice {
     // Of each sector with unflushed writes: what is stable, then every version since.
     std::map<clusterfs::BlockNumber, Versions> unflushed_;
     std::map<Request, UnderWay> under_way_;
+    std::set<clusterfs::BlockNumber> unreadable_;  // until it is written
     Request last_request_ = 0;
     std::uint64_t finished_ = 0;
 };

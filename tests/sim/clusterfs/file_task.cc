@@ -151,7 +151,8 @@ void FileTask::write_blocks() {
 }
 
 void FileTask::finish_plan() {
-    const bool is_write = request_.kind == FileRequest::Kind::write;
+    // Only old content was moved: nothing of the request is visible yet.
+    const bool is_write = request_.kind == FileRequest::Kind::write && plan_.length != 0;
     run_then(
         [self = shared_from_this(), is_write](View& view) -> base::Result<void> {
             BASE_TRY(ops::finish_write(view, self->request_.inode, self->plan_, false));

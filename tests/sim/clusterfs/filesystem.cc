@@ -10,7 +10,7 @@ void make_filesystem(Device& device, Random& random) {
     format.uuid = random.uuid();
     format.directory_hash_seed = random.next();
     format.slots = 2;
-    format.journal_blocks = 1024;
+    format.journal_blocks = static_cast<std::uint32_t>(1024 + random.below(512));
     format.now = {1'600'000'000'000'000'000};
     const auto made = clusterfs::format_filesystem(device, format);
     if (!made) throw Violation("mkfs: " + made.error().message());

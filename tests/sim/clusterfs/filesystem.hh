@@ -8,7 +8,7 @@ namespace sim {
 
 inline constexpr std::uint64_t filesystem_blocks = 31744;  // of the device
 
-// mkfs, with two slots and small journals, so that they wrap.
+// mkfs, with two slots and small journals, of random size, so that they wrap.
 void make_filesystem(Device& device, Random& random);
 
 }  // namespace sim

@@ -2,9 +2,19 @@
 
 #include <utility>
 
+#include "base/probe.hh"
+
 namespace sim {
 
 using namespace clusterfs;
+
+namespace {
+
+base::Probe probe_paused("simulated: a node is paused");
+base::Probe probe_died_paused("simulated: a paused node is fenced");
+base::Probe probe_unreadable("simulated: a block cannot be read");
+
+}  // namespace
 
 Node::Node(Environment environment, int index, MountOptions options, Callbacks callbacks)
     : world_(environment),
@@ -16,8 +26,28 @@ Node::Node(Environment environment, int index, MountOptions options, Callbacks c
 Node::~Node() { *alive_ = false; }
 
 void Node::start() {
-    world_.locks.join(life_, [this](Event event) { happened(std::move(event)); });
+    world_.locks.join(life_,
+                      [this](Event event) { when_awake([this, event = std::move(event)] { happened(event); }); });
     call([this](auto now, auto wall, Actions& actions) { mount_->start(now, wall, actions); });
+}
+
+void Node::pause(base::Duration lasts) {
+    if (std::exchange(paused_, true)) return;
+    probe_paused.hit();
+    world_.scheduler.after(lasts, [this, alive = alive_] {
+        if (!*alive) return probe_died_paused.hit();
+        paused_ = false;
+        while (*alive && !paused_ && !waiting_.empty()) {
+            const auto work = std::move(waiting_.front());
+            waiting_.pop_front();
+            work();
+        }
+    });
+}
+
+void Node::when_awake(std::function<void()> work) {
+    if (paused_) return waiting_.push_back(std::move(work));
+    work();
 }
 
 void Node::call(const std::function<void(base::Instant, base::WallTime, Actions&)>& work) {
@@ -35,44 +65,51 @@ void Node::happened(Event event) {
 }
 
 void Node::run(Mount::Operation operation, Mount::Completion done) {
-    call([&](auto now, auto wall, Actions& actions) {
-        mount_->run(std::move(operation), std::move(done), now, wall, actions);
+    when_awake([this, operation = std::move(operation), done = std::move(done)] {
+        call([&](auto now, auto wall, Actions& actions) { mount_->run(operation, done, now, wall, actions); });
     });
 }
 
 void Node::commit(Mount::Completion done) {
-    call([&](auto now, auto wall, Actions& actions) { mount_->commit(std::move(done), now, wall, actions); });
+    when_awake([this, done = std::move(done)] {
+        call([&](auto now, auto wall, Actions& actions) { mount_->commit(done, now, wall, actions); });
+    });
 }
 
 void Node::unpin(const LockName& name) {
-    call([&](auto now, auto wall, Actions& actions) { mount_->unpin(name, now, wall, actions); });
+    when_awake([this, name] {
+        call([&](auto now, auto wall, Actions& actions) { mount_->unpin(name, now, wall, actions); });
+    });
 }
 
 void Node::stop() {
-    call([&](auto now, auto wall, Actions& actions) { mount_->stop(now, wall, actions); });
+    when_awake([this] { call([this](auto now, auto wall, Actions& actions) { mount_->stop(now, wall, actions); }); });
 }
 
 // Nothing reaches a life that has ended.
-void Node::after_io(std::function<void()> work) {
+void Node::after_io(std::function<void()> device, std::function<void()> then) {
     const auto delay = world_.random.between(base::Duration::microseconds(20), base::Duration::microseconds(800));
-    world_.scheduler.after(delay, [alive = alive_, work = std::move(work)] {
-        if (*alive) work();
+    world_.scheduler.after(delay, [this, alive = alive_, device = std::move(device), then = std::move(then)] {
+        if (!*alive) return;
+        device();
+        when_awake(then);
     });
 }
 
 void Node::later(std::function<void()> work) {
-    world_.scheduler.after({}, [alive = alive_, work = std::move(work)] {
-        if (*alive) work();
+    world_.scheduler.after({}, [this, alive = alive_, work = std::move(work)] {
+        if (*alive) when_awake(work);
     });
 }
 
 void Node::read_data(const std::vector<BlockNumber>& numbers,
                      std::function<void(const std::map<BlockNumber, Block>&)> done) {
-    after_io([this, numbers, done = std::move(done)] {
-        std::map<BlockNumber, Block> blocks;
-        for (const auto number : numbers) blocks[number] = world_.device.current(number);
-        done(blocks);
-    });
+    const auto blocks = std::make_shared<std::map<BlockNumber, Block>>();
+    after_io(
+        [this, numbers, blocks] {
+            for (const auto number : numbers) (*blocks)[number] = world_.device.current(number);
+        },
+        [blocks, done = std::move(done)] { done(*blocks); });
 }
 
 void Node::write_data(const std::map<BlockNumber, Block>& blocks, std::function<void()> done) {
@@ -80,35 +117,53 @@ void Node::write_data(const std::map<BlockNumber, Block>& blocks, std::function<
     for (const auto& [number, block] : blocks) {
         requests.push_back(world_.device.begin_write(index_, number, {std::make_shared<Block>(block)}, false));
     }
-    after_io([this, requests, done = std::move(done)] {
-        for (const auto request : requests) world_.device.end_write(request);
-        done();
-    });
+    after_io(
+        [this, requests] {
+            for (const auto request : requests) world_.device.end_write(request);
+        },
+        std::move(done));
+}
+
+std::vector<std::shared_ptr<Block>> Node::copies(BlockNumber first, std::uint32_t count) const {
+    std::vector<std::shared_ptr<Block>> blocks;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        blocks.push_back(std::make_shared<Block>(world_.device.current(first + i)));
+    }
+    return blocks;
+}
+
+bool Node::is_readable(BlockNumber first, std::uint32_t count) const {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (world_.device.is_unreadable(first + i)) return false;
+    }
+    return true;
 }
 
 void Node::perform(Action& action) {
     if (auto* read = std::get_if<ReadBlocks>(&action)) {
-        after_io([this, ask = *read] {
-            std::vector<std::shared_ptr<Block>> blocks;
-            for (std::uint32_t i = 0; i < ask.count; ++i) {
-                blocks.push_back(std::make_shared<Block>(world_.device.current(ask.first + i)));
-            }
-            happened(BlocksRead{ask.ticket, std::move(blocks)});
-        });
+        const auto event = std::make_shared<BlocksRead>(BlocksRead{read->ticket, {}});
+        after_io(
+            [this, event, ask = *read] {
+                event->blocks = copies(ask.first, ask.count);
+                if (is_readable(ask.first, ask.count)) return;
+                probe_unreadable.hit();
+                event->blocks = base::failure(std::errc::io_error, "simulated");
+            },
+            [this, event] { happened(std::move(*event)); });
     } else if (auto* write = std::get_if<WriteBlocks>(&action)) {
         // The bytes leave now: what the mount does to its images afterwards must not matter.
-        std::vector<BlockHandle> copies;
-        for (const auto& block : write->blocks) copies.push_back(std::make_shared<Block>(*block));
-        const auto request = world_.device.begin_write(index_, write->first, std::move(copies), write->stable);
-        after_io([this, request, ticket = write->ticket] {
-            world_.device.end_write(request);
-            happened(BlocksWritten{ticket, {}});
-        });
+        std::vector<BlockHandle> leaving;
+        for (const auto& block : write->blocks) leaving.push_back(std::make_shared<Block>(*block));
+        const auto request = world_.device.begin_write(index_, write->first, std::move(leaving), write->stable);
+        after_io([this, request] { world_.device.end_write(request); },
+                 [this, ticket = write->ticket] {
+                     happened(BlocksWritten{ticket, {}});
+                 });
     } else if (auto* flush = std::get_if<FlushDevice>(&action)) {
-        after_io([this, finished = world_.device.begin_flush(), ticket = flush->ticket] {
-            world_.device.end_flush(finished);
-            happened(DeviceFlushed{ticket, {}});
-        });
+        after_io([this, finished = world_.device.begin_flush()] { world_.device.end_flush(finished); },
+                 [this, ticket = flush->ticket] {
+                     happened(DeviceFlushed{ticket, {}});
+                 });
     } else if (auto* request = std::get_if<RequestLock>(&action)) {
         world_.locks.request(life_, *request);
     } else if (auto* release = std::get_if<ReleaseLock>(&action)) {
@@ -117,14 +172,16 @@ void Node::perform(Action& action) {
         callbacks_.released_dead(dead->node);
         world_.locks.release_dead(dead->node);
     } else if (auto* forget = std::get_if<InvalidateKernel>(&action)) {
-        after_io([this, ask = *forget] {
-            if (callbacks_.forget_in_kernel) callbacks_.forget_in_kernel(ask.inode);
-            happened(KernelInvalidated{ask.ticket});
-        });
+        after_io([] {},
+                 [this, ask = *forget] {
+                     if (callbacks_.forget_in_kernel) callbacks_.forget_in_kernel(ask.inode);
+                     happened(KernelInvalidated{ask.ticket});
+                 });
     } else if (std::holds_alternative<Started>(action)) {
         finished_.push_back([this] { callbacks_.started(); });
     } else if (auto* read_only = std::get_if<BecomeReadOnly>(&action)) {
-        throw Violation("a mount became read-only: " + read_only->reason.message());
+        if (!callbacks_.became_read_only) throw Violation("a mount became read-only: " + read_only->reason.message());
+        finished_.push_back([this, reason = read_only->reason] { callbacks_.became_read_only(reason); });
     } else if (auto* stopped = std::get_if<Stopped>(&action)) {
         finished_.push_back([this, outcome = stopped->outcome] { callbacks_.stopped(outcome); });
     }
@@ -136,10 +193,12 @@ void Node::arm_timer() {
     armed_ = deadline;
     world_.scheduler.at(*deadline, [this, alive = alive_] {
         if (!*alive) return;
-        armed_.reset();
-        const auto due = mount_->next_deadline();
-        if (due && *due <= world_.scheduler.now()) return happened(TimePassed{});
-        arm_timer();
+        when_awake([this] {
+            armed_.reset();
+            const auto due = mount_->next_deadline();
+            if (due && *due <= world_.scheduler.now()) return happened(TimePassed{});
+            arm_timer();
+        });
     });
 }
 

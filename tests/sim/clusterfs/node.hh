@@ -1,6 +1,7 @@
 // One life of a node: a mount, and the glue between it and the simulated device, locks, kernel and clock.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@ class Node {
         std::function<void(base::Result<void>)> stopped;
         std::function<void(clusterfs::InodeNumber)> forget_in_kernel;
         std::function<void(base::NodeIncarnation)> released_dead;
+        std::function<void(const base::Error&)> became_read_only;
     };
 
     Node(Environment environment, int index, clusterfs::MountOptions options, Callbacks callbacks);
@@ -37,6 +39,9 @@ class Node {
     void commit(clusterfs::Mount::Completion done);
     void unpin(const clusterfs::LockName& name);
     void stop();
+    // Nothing runs on it for so long: what arrives waits. What it has asked of the device is done meanwhile.
+    void pause(base::Duration lasts);
+    bool is_paused() const { return paused_; }
     // Runs in this life, after the current call.
     void later(std::function<void()> work);
     // File data, past the mount.
@@ -51,7 +56,11 @@ class Node {
     void call(const std::function<void(base::Instant, base::WallTime, clusterfs::Actions&)>& work);
     void happened(clusterfs::Event event);
     void perform(clusterfs::Action& action);
-    void after_io(std::function<void()> work);
+    void when_awake(std::function<void()> work);
+    // `device` happens whatever becomes of the node, unless it dies; `then` when it is awake.
+    void after_io(std::function<void()> device, std::function<void()> then);
+    std::vector<std::shared_ptr<clusterfs::Block>> copies(clusterfs::BlockNumber first, std::uint32_t count) const;
+    bool is_readable(clusterfs::BlockNumber first, std::uint32_t count) const;
     void arm_timer();
 
     Environment world_;
@@ -61,6 +70,8 @@ class Node {
     std::unique_ptr<clusterfs::Mount> mount_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::vector<std::function<void()>> finished_;
+    bool paused_ = false;
+    std::deque<std::function<void()>> waiting_;
     std::optional<base::Instant> armed_;
 };
 

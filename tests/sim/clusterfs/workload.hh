@@ -53,6 +53,14 @@ class Workload {
     virtual void check_structure(Device&) {}
     // Nobody has it mounted: the device must say what the model says.
     virtual void check(Device& device) = 0;
+    // Some of what is in use.
+    virtual std::vector<clusterfs::InodeNumber> inodes() const = 0;
+    // The disk was damaged: from now on operations may be refused with such an error, and only with such.
+    void expect_refusals() { refusals_ = true; }
+    bool is_refused(const base::Error& error) const;
+
+  private:
+    bool refusals_ = false;
 };
 
 std::unique_ptr<Workload> make_bank();

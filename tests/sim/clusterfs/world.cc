@@ -66,12 +66,14 @@ void World::run() {
     watch();
     scheduler_.run_until(base::Instant{} + random_.between(Duration::milliseconds(200), Duration::seconds(6)));
     finish();
+    if (random_.one_in(2)) damage();
     say(end_of_trace(scheduler_, random_));
 }
 
 // With both nodes up and recovered, something must end within a second.
 void World::watch() {
-    const bool calm = members_[0].started && members_[1].started && unrecovered_.empty() && working_;
+    const auto awake = [this](int index) { return members_[index].started && !members_[index].node->is_paused(); };
+    const bool calm = awake(0) && awake(1) && unrecovered_.empty() && working_ && !damaged_;
     if (!calm) last_progress_ = scheduler_.now();
     if (scheduler_.now() - last_progress_ > Duration::seconds(1)) throw Violation("nothing moves\n" + describe());
     if (working_) scheduler_.after(Duration::milliseconds(50), [this] { watch(); });
@@ -97,6 +99,7 @@ void World::boot(int index) {
     callbacks.started = [this, index] { started(index); };
     callbacks.stopped = [this, index](base::Result<void> outcome) { stopped(index, outcome); };
     callbacks.forget_in_kernel = [this, index](clusterfs::InodeNumber inode) { members_[index].kernel.erase(inode); };
+    callbacks.became_read_only = [this, index](const base::Error& reason) { mount_ends(index, reason); };
     callbacks.released_dead = [this](base::NodeIncarnation dead) { recovered(static_cast<int>(dead.node.value) - 1); };
     member.node = std::make_unique<Node>(Node::Environment{scheduler_, device_, locks_, random_}, index, options,
                                          std::move(callbacks));
@@ -117,6 +120,7 @@ void World::started(int index) {
 void World::recovered(int index) {
     if (unrecovered_.erase(index) == 0) return;
     fenced_.erase(index);
+    if (damaged_) return;  // the marker may be where the damage is
     const auto kept = workload_->marker(device_, index);
     say("node " + std::to_string(index) + " recovered up to operation " + std::to_string(kept));
     if (kept < members_[index].committed_up_to) {
@@ -148,6 +152,7 @@ void World::one_operation(int index, std::uint64_t life) {
             last_progress_ = scheduler_.now();
             say("node " + std::to_string(index) + " #" + std::to_string(number) + " " + operation->text +
                 (outcome ? "" : ": " + outcome.error().message()));
+            if (is_refused(outcome)) return client(index, life);
             operation->done(outcome);
             if (operation->changed) {
                 for (const auto inode : operation->changed()) changed(index, inode);
@@ -196,6 +201,7 @@ void World::after_operation(int index, std::uint64_t life, std::shared_ptr<Clien
         ++member.busy_clients;
         member.node->run(more, [this, index, life, operation](const base::Result<void>& outcome) {
             --members_[index].busy_clients;
+            if (is_refused(outcome)) return client(index, life);
             if (!outcome) throw Violation("follow-up of " + operation->text + ": " + outcome.error().message());
             after_operation(index, life, operation);
         });
@@ -209,6 +215,7 @@ void World::one_commit(int index, std::uint64_t life) {
     members_[index].node->commit([this, index, life, up_to](const base::Result<void>& outcome) {
         auto& member = members_[index];
         --member.busy_clients;
+        if (is_refused(outcome)) return client(index, life);
         if (!outcome) throw Violation("commit: " + outcome.error().message());
         member.committed_up_to = std::max(member.committed_up_to, up_to);
         client(index, life);
@@ -245,10 +252,26 @@ void World::power_loss() {
     workload_->check_structure(device_);
 }
 
+// Some are shot before they wake up.
+void World::pause(int index) {
+    auto& member = members_[index];
+    if (!member.node || member.node->is_paused()) return;
+    const auto longest = random_.one_in(2) ? Duration::milliseconds(20) : Duration::seconds(2);
+    const auto lasts = random_.between(Duration::microseconds(50), longest);
+    say("pause " + std::to_string(index));
+    member.node->pause(lasts);
+    if (!random_.one_in(3)) return;
+    scheduler_.after(random_.between(Duration{}, lasts), [this, index, life = lives_[index]] {
+        if (lives_[index] == life) crash(index);
+    });
+}
+
 void World::fault() {
     if (!faults_) return;
     if (random_.one_in(4)) {
         power_loss();
+    } else if (random_.one_in(3)) {
+        pause(static_cast<int>(random_.below(static_cast<std::uint64_t>(nodes_))));
     } else {
         crash(static_cast<int>(random_.below(static_cast<std::uint64_t>(nodes_))));
     }
@@ -267,7 +290,7 @@ void World::wait_for(const char* what, const std::function<bool()>& condition) {
 void World::stopped(int index, const base::Result<void>& outcome) {
     auto& member = members_[index];
     say("stopped " + std::to_string(index) + (outcome ? "" : ": " + outcome.error().message()));
-    if (!outcome) throw Violation("node " + std::to_string(index) + " stopped: " + outcome.error().message());
+    if (!outcome) return mount_ends(index, outcome.error());
     member.started = false;
     const auto life = member.node->life();
     scheduler_.after(Duration::milliseconds(10), [this, index, life, number = lives_[index]] {

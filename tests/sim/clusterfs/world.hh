@@ -60,7 +60,15 @@ class World {
     void one_commit(int index, std::uint64_t life);
     void crash(int index);
     void power_loss();
+    void pause(int index);
     void fault();
+    // damage.cc: the third phase
+    void damage();
+    void damage_block(clusterfs::BlockNumber number, const std::vector<clusterfs::BlockNumber>& others);
+    std::vector<clusterfs::BlockNumber> metadata_blocks() const;
+    void work_on_damage();
+    void mount_ends(int index, const base::Error& reason);
+    bool is_refused(const base::Result<void>& outcome) const;
     void recovered(int index);
     void finish();
     void wait_for(const char* what, const std::function<bool()>& condition);
@@ -84,6 +92,7 @@ class World {
     std::uint64_t writes_before_ = 0;
     bool cut_ = false;
     bool working_ = true;
+    bool damaged_ = false;
     base::Instant last_progress_;
     bool faults_ = true;
     clusterfs::MountOptions options_;

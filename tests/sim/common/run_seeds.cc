@@ -78,6 +78,7 @@ int run_seeds(const std::string& name, int argc, char** argv,
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 16 << 20);
+    mallopt(M_MXFAST, 0);
     running_name = name.c_str();
     base::set_crash_reporter(print_seed);
     const auto start = std::chrono::steady_clock::now();
