@@ -21,13 +21,19 @@ bool Group::works(const Ring& ring) const {
     });
 }
 
+Group::RingPtr Group::make_ring() {
+    const auto ring = std::make_shared<Ring>();
+    ring->number = ++rings_;
+    return ring;
+}
+
 void Group::join(base::GroupMember who, Member member) {
     alive_[who] = std::move(member);
     RingPtr ring;
     for (const auto& [other, candidate] : ring_of_) {
         if (alive_.contains(other) && reach_(other.node, who.node)) ring = candidate;
     }
-    if (ring == nullptr) ring = std::make_shared<Ring>();
+    if (ring == nullptr) ring = make_ring();
     ring->members.insert(who);
     ring->delivered[who] = ring->log.size();
     ring_of_[who] = ring;
@@ -146,7 +152,7 @@ void Group::settle(const RingPtr& old, const std::set<base::GroupMember>& surviv
 
 void Group::form() {
     // Whoever has left a ring for an island of his own is still one whom those of the next island have lost.
-    std::map<RingPtr, std::set<base::GroupMember>> members_before;
+    MembersOf members_before;
     for (const auto& [who, ring] : ring_of_) members_before[ring] = ring->members;
     std::set<std::set<base::GroupMember>> islands;
     for (const auto& [who, member] : alive_) {
@@ -157,11 +163,11 @@ void Group::form() {
         islands.insert(island);
     }
     for (const auto& island : islands) {
-        std::map<RingPtr, std::set<base::GroupMember>> old;
+        MembersOf old;
         for (const auto& who : island) old[ring_of_.at(who)].insert(who);
         for (const auto& [before, survivors] : old) members_before.try_emplace(before, before->members);
         if (old.size() == 1 && members_before.at(old.begin()->first) == island) continue;
-        const auto ring = std::make_shared<Ring>();
+        const auto ring = make_ring();
         ring->members = island;
         Item item{true, {}, {}, {}};
         for (const auto& [before, survivors] : old) {

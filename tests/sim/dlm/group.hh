@@ -47,12 +47,18 @@ class Group {
         base::Bytes message;
     };
     struct Ring {
+        std::uint64_t number = 0;
         std::set<base::GroupMember> members;
         std::deque<Item> log;
         std::map<base::GroupMember, std::size_t> delivered;
     };
     using RingPtr = std::shared_ptr<Ring>;
+    struct Older {  // not by address: a seed is the same history everywhere
+        bool operator()(const RingPtr& a, const RingPtr& b) const { return a->number < b->number; }
+    };
+    using MembersOf = std::map<RingPtr, std::set<base::GroupMember>, Older>;
 
+    RingPtr make_ring();
     bool works(const Ring& ring) const;
     void order(const RingPtr& ring, Item item);
     void deliver_next(const RingPtr& ring, base::GroupMember who);
@@ -67,6 +73,7 @@ class Group {
     Reach reach_;
     std::map<base::GroupMember, Member> alive_;
     std::map<base::GroupMember, RingPtr> ring_of_;
+    std::uint64_t rings_ = 0;
     std::map<base::GroupMember, std::deque<base::Bytes>> outbox_;  // sent while the ring does not work
 };
 

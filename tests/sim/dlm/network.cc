@@ -23,7 +23,8 @@ void Network::connect_all() {
     std::vector<Key> wanted;
     for (const auto& [one, a] : endpoints_) {
         for (const auto& [other, b] : endpoints_) {
-            if (!(one < other) || connections_.contains(key(one, other)) || !reach_(a.node, b.node)) continue;
+            if (!(one < other) || connections_.contains(key(one, other))) continue;
+            if (!reach_(a.node, b.node) || !reach_(b.node, a.node)) continue;
             if (a.wants(other) && b.wants(one)) wanted.push_back(key(one, other));
         }
     }

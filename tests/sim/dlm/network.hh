@@ -23,6 +23,7 @@ class Network {
         // Would this endpoint talk to that session now?
         std::function<bool(const Session& peer)> wants;
     };
+    // Whether what the first sends gets to the second.
     using Reach = std::function<bool(base::NodeId, base::NodeId)>;
 
     Network(sim::Scheduler& scheduler, sim::Random random, Reach reach);

@@ -1,6 +1,9 @@
 #include "tests/sim/dlm/node.hh"
 
+#include <utility>
+
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "tests/sim/common/run_seeds.hh"
 
 namespace sim_dlm {
@@ -28,23 +31,31 @@ std::uint64_t token_of(const dlm::ValueBytes& bytes) {
 
 std::uint64_t last_token = 0;
 
+base::Probe probe_paused("simulated: a process is paused");
+base::Probe probe_died_paused("simulated: a paused node dies");
+
 }  // namespace
 
 Node::Node(Surroundings& around, sim::Random random, base::NodeId id, bool quorate)
-    : around_(around), random_(random), id_(id), quorate_(quorate) {}
+    : around_(around),
+      random_(random),
+      id_(id),
+      forget_after_(random_.between(Duration::milliseconds(20), Duration::seconds(3))),
+      quorate_(quorate) {}
 
 Node::~Node() = default;
 
 void Node::trace(const std::string& line) { around_.trace("node " + std::to_string(id_.value) + ": " + line); }
 
 void Node::boot(bool same_life) {
+    awake();
     powered_ = true;
     if (!same_life) life_ = {id_, random_.uuid()};
     session_ = random_.uuid();
     ++run_;
     self_ = {{id_, ++process_}, life_, session_, 7789};
     leaving_ = left_sent_ = false;
-    lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, Duration::seconds(1)});
+    lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, forget_after_});
     trace("starts");
     peers_ = std::make_unique<Peers>(around_.network, id_, session_,
                                      [this](const base::Uuid& from, const dlm::PeerMessage& message) {
@@ -62,8 +73,29 @@ void Node::boot(bool same_life) {
     act_sometime();
 }
 
+void Node::pause(Duration lasts) {
+    if (!lockspace_ || std::exchange(paused_, true)) return;
+    trace("is paused");
+    probe_paused.hit();
+    after(lasts, [this, run = run_] {
+        paused_ = false;
+        while (run == run_ && !paused_ && !waiting_.empty()) {
+            const auto event = std::move(waiting_.front());
+            waiting_.pop_front();
+            step(event);
+        }
+    });
+}
+
+void Node::awake() {
+    paused_ = false;
+    waiting_.clear();
+}
+
 void Node::crash() {
     trace("dies");
+    if (paused_) probe_died_paused.hit();
+    awake();
     powered_ = false;
     ++run_;
     if (lockspace_) around_.truth.died(session_, life_);
@@ -94,6 +126,7 @@ void Node::quorum(bool quorate) {
 
 void Node::step(const dlm::Event& event) {
     if (!lockspace_) return;
+    if (paused_) return waiting_.push_back(event);
     dlm::Actions actions;
     lockspace_->step(event, around_.scheduler.now(), actions);
     if (random_.one_in(16)) lockspace_->check_invariants();
@@ -164,7 +197,7 @@ void Node::await_nobody_missing(std::uint64_t question) {
 // ---- the client ----------------------------------------------------------------------------------------------------
 void Node::act_sometime() {
     after(random_.between(Duration::microseconds(100), Duration::milliseconds(30)), [this] {
-        act();
+        if (!paused_) act();
         act_sometime();
     });
 }

@@ -39,6 +39,8 @@ class Node {
     ~Node();
 
     void boot(bool same_life);
+    // Nothing that happens reaches it for so long.
+    void pause(base::Duration lasts);
     void crash();
     bool up() const { return lockspace_ != nullptr; }
     // Takes part in what the others have agreed.
@@ -76,6 +78,7 @@ class Node {
     void on(dlm::BlockingNotice& notice);
     void on(dlm::NodeNotice& notice);
     void arm();
+    void awake();
     void after(base::Duration delay, std::function<void()> work);
 
     void act_sometime();
@@ -93,6 +96,7 @@ class Node {
     Surroundings& around_;
     sim::Random random_;
     base::NodeId id_;
+    base::Duration forget_after_;  // of the seed
     bool quorate_;
     bool powered_ = false;
     bool calm_ = false;
@@ -109,6 +113,8 @@ class Node {
     dlm::OperationId next_operation_ = 1;
     std::uint32_t process_ = 100;
     std::set<base::NodeIncarnation> known_fenced_;
+    bool paused_ = false;
+    std::deque<dlm::Event> waiting_;  // what has happened meanwhile
     std::optional<base::Instant> armed_;
 };
 

@@ -2,17 +2,25 @@
 
 #include <cstdio>
 
+#include "base/probe.hh"
 #include "tests/sim/common/run_seeds.hh"
 
 namespace sim_dlm {
 
 using base::Duration;
 
+namespace {
+
+base::Probe probe_deaf("simulated: the lock network carries one way only");
+
+}  // namespace
+
 World::World(std::uint64_t seed, bool trace)
     : random_(seed),
       trace_(trace),
       group_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
-      network_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
+      network_(scheduler_, random_.fork(),
+               [this](auto a, auto b) { return reach(a, b) && (a == b || b.value != deaf_); }),
       around_{scheduler_,
               group_,
               network_,
@@ -139,6 +147,15 @@ void World::isolate(base::NodeId id) {
     update_quorum();
 }
 
+// The connections of the lockspace fail in one direction; the group has another network.
+void World::deafen(base::NodeId id) {
+    if (deaf_ != 0) return;
+    probe_deaf.hit();
+    trace("nothing gets to node " + std::to_string(id.value));
+    deaf_ = id.value;
+    scheduler_.after(random_.between(Duration::milliseconds(10), Duration::seconds(4)), [this] { deaf_ = 0; });
+}
+
 void World::heal() {
     if (isolated_ == 0) return;
     trace("the network is whole");
@@ -160,8 +177,12 @@ void World::cause_trouble() {
     const auto kind = random_.below(100);
     bool all_informed = true;
     for (const auto& each : nodes_) all_informed &= each->informed();
-    if (kind < 30) {
+    if (kind < 20) {
         network_.reset_some(60);
+    } else if (kind < 25) {
+        deafen(id);
+    } else if (kind < 30) {
+        node(id).pause(random_.between(Duration::milliseconds(1), Duration::seconds(random_.one_in(3) ? 6 : 1)));
     } else if (kind < 50) {
         crash(id, random_.between(Duration::seconds(5), Duration::seconds(15)));
     } else if (kind < 70 && isolated_ == 0 && all_informed) {

@@ -26,6 +26,7 @@ class World {
     void power_on(base::NodeId id);
     void note_who_knows();
     void isolate(base::NodeId id);
+    void deafen(base::NodeId id);
     void heal();
     void update_quorum();
     bool quorate(base::NodeId id) const;
@@ -43,6 +44,7 @@ class World {
     Truth truth_;
     std::set<base::NodeIncarnation> repaired_;
     std::uint32_t isolated_ = 0;  // the node that nobody reaches
+    std::uint32_t deaf_ = 0;
     Group group_;
     Network network_;
     Surroundings around_;
