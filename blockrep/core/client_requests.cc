@@ -187,9 +187,15 @@ bool Resource::State::try_write(const WriteRequested& request) {
     return true;
 }
 
+// Of data that the peer may be using, or will be: until it is fenced or has left.
+bool Resource::State::is_only_copy() const {
+    if (disk != DiskState::UpToDate) return false;
+    return session_up ? peer_disk != DiskState::UpToDate : last_loss == LossReason::unreachable;
+}
+
 void Resource::State::start_local_part(RequestId id, OwnWrite& write) {
     const auto& request = write.request;
-    write_local(request.range, request.payload, request.stable,
+    write_local(request.range, request.payload, request.stable || is_only_copy(),
                 [this, id](base::Result<Payload> result) { own_write_stored(id, std::move(result)); });
 }
 
@@ -223,7 +229,7 @@ void Resource::State::send_write(RequestId id, OwnWrite& write) {
     write.remote_pending = true;
     write.remote_unsent = false;
     write.stored_remote = true;
-    // While we have no good copy, the peer's loss of power must not take what was answered: nobody would notice here.
+    // While we have no good copy, the peer's loss of power must not take what was answered: we would go on later.
     const bool stable = write.request.stable || disk != DiskState::UpToDate;
     send(Write{id, write.request.range, write.request.payload.is_zeros(), stable}, write.request.payload);
 }

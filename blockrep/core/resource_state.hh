@@ -269,6 +269,7 @@ struct Resource::State {
     void keep_write(OwnWrite& write);
     void finish_flush(RequestId id);
     void finish_all();
+    bool is_only_copy() const;
     void start_local_part(RequestId id, OwnWrite& write);
     void redo_local_parts();
     void try_local_parts();

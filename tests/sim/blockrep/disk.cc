@@ -36,6 +36,7 @@ void Disk::put(std::uint64_t at, Stamp stamp, bool stable) {
     if (stable) {
         unflushed_.erase(at);
     } else {
+        if (current_[at] == stamp && !unflushed_.contains(at)) return;  // as it is, and stable
         const auto [place, is_new] = unflushed_.try_emplace(at);
         if (is_new) place->second.stable = current_[at];
         place->second.since.emplace_back(finished_, stamp);

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "base/probe.hh"
 #include "blockrep/format/error.hh"
 #include "tests/sim/blockrep/world.hh"
 
@@ -7,6 +8,8 @@ namespace sim {
 namespace {
 
 using namespace blockrep;
+
+base::Probe probe_paused("simulated: a process is paused");
 
 base::Duration microseconds(Random& random, std::int64_t low, std::int64_t high) {
     return base::Duration::microseconds(random.between(low, high));
@@ -48,9 +51,10 @@ void Node::start_process() {
     settings.peer = base::NodeId{2 - index_};
     settings.peer_name = index_ == 0 ? "b" : "a";
     settings.allow_two_primaries = world_.two_primaries;
-    settings.al_extents = 8;
-    settings.resync_chunks = 4;
-    settings.resync_chunk_length = 16384;
+    settings.al_extents = world_.knobs.al_extents;
+    settings.resync_chunks = world_.knobs.resync_chunks;
+    settings.resync_chunk_length = world_.knobs.resync_chunk_length;
+    settings.reconnect_grace = world_.knobs.reconnect_grace;
     settings.seed = world_.random.next();
     resource_ = std::make_unique<Resource>(settings);
     attach();
@@ -65,6 +69,8 @@ void Node::crash(bool power) {
     world_.log(std::string(index_ == 0 ? "a" : "b") + (power ? " loses power" : " loses its process"));
     resource_.reset();
     ++process_;
+    paused_ = false;
+    waiting_.clear();
     requests_.clear();
     commands_.clear();
     if (power) {
@@ -87,11 +93,25 @@ void Node::later(base::Duration delay, std::function<void()> work) {
 
 void Node::step(Event event) {
     if (!running()) return;
+    if (paused_) return waiting_.push_back(std::move(event));
     Actions actions;
     resource_->step(std::move(event), world_.now(), actions);
     resource_->check_invariants();
     for (auto& action : actions) perform(action);
     plan_deadline();
+}
+
+void Node::pause(base::Duration lasts) {
+    if (!running() || std::exchange(paused_, true)) return;
+    probe_paused.hit();
+    later(lasts, [this, process = process_] {
+        paused_ = false;
+        while (process == process_ && !paused_ && !waiting_.empty()) {
+            auto event = std::move(waiting_.front());
+            waiting_.pop_front();
+            step(std::move(event));
+        }
+    });
 }
 
 void Node::plan_deadline() {
@@ -229,7 +249,7 @@ void Node::on(SendFrame& action) {
     auto frame = decode(bytes, action.payload.is_zeros() ? 0 : action.payload.length);
     if (!frame) throw Violation("a frame that the peer could not decode: " + frame.error().message());
     if (!(*frame == action.frame)) throw Violation("a frame that changes on the wire");
-    world_.node(1 - index_).frame_arrived(connection_, *frame, action.payload);
+    world_.carry(index_, connection_, *frame, action.payload);
 }
 
 void Node::on(RequestFence& action) { world_.request_fence(index_, action.victim); }
@@ -238,6 +258,7 @@ void Node::on(Report& action) { world_.log(action.text); }
 
 void Node::link_opened(std::uint64_t connection) {
     connection_ = connection;
+    if (world_.random.percent(20)) world_.tempt_fate();
     if (trouble_.at_handshake) {
         trouble_.at_handshake = false;
         trouble_ends_ = world_.now() + trouble_.lasts;
@@ -251,7 +272,10 @@ void Node::link_closed() {
     if (wants_link_) later(base::Duration::milliseconds(50), [this] { world_.try_connect(); });
 }
 
-void Node::fenced(const base::NodeIncarnation& dead) { step(PeerFenced{dead}); }
+void Node::fenced(const base::NodeIncarnation& dead) {
+    world_.tempt_fate();
+    step(PeerFenced{dead});
+}
 
 std::string Node::status() const {
     if (!running()) return "down";

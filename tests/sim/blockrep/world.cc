@@ -2,16 +2,25 @@
 
 #include <cstdio>
 
+#include "base/probe.hh"
+
 namespace sim {
 namespace {
 
 constexpr std::uint64_t megabyte = 1 << 20;
+
+base::Probe probe_both_die("simulated: both die while one settles what it lost");
+base::Probe probe_stalled("simulated: the replication link carries one way only");
 
 }  // namespace
 
 World::World(std::uint64_t seed, bool trace)
     : random(seed), disk_size(megabyte * static_cast<std::uint64_t>(random.between(50, 140))), trace_(trace) {
     two_primaries = !random.percent(20);
+    knobs.al_extents = static_cast<std::uint32_t>(random.between(4, random.percent(50) ? 12 : 64));
+    knobs.resync_chunks = static_cast<std::uint32_t>(random.between(2, 8));
+    knobs.resync_chunk_length = std::uint64_t{16384} << random.below(4);
+    knobs.reconnect_grace = base::Duration::milliseconds(random.between(100, 2000));
     for (std::uint32_t i = 0; i < 2; ++i) nodes_[i] = std::make_unique<Node>(*this, i);
 }
 
@@ -25,14 +34,59 @@ void World::run() {
     scheduler.run_until(now() + base::Duration::milliseconds(500));
     node(0).force_promote();
     const auto faults = random.between(1, 12);
+    calm_ = false;
     for (std::int64_t i = 0; i < faults; ++i) {
-        scheduler.run_until(now() + base::Duration::milliseconds(random.between(5, 4000)));
+        run_until(now() + base::Duration::milliseconds(random.between(5, 4000)));
         fault();
     }
+    calm_ = true;
     settle();
     compare();
     leave_one_alone();
     log(end_of_trace(scheduler, random));
+}
+
+void World::run_until(base::Instant end) {
+    while (now() < end) {
+        scheduler.run_until(std::min(end, now() + base::Duration::microseconds(200)));
+        if (!both_die_at_ || now() < *both_die_at_) continue;
+        probe_both_die.hit();
+        lose_both();
+    }
+}
+
+void World::tempt_fate() {
+    if (calm_ || both_die_at_ || !random.percent(15)) return;
+    both_die_at_ = now() + random.between(base::Duration{}, base::Duration::milliseconds(8));
+}
+
+void World::pause(std::uint32_t which) {
+    const auto longest = base::Duration::milliseconds(random.percent(60) ? 100 : 4000);
+    log("process of " + std::to_string(which) + " is paused");
+    node(which).pause(random.between(base::Duration::microseconds(100), longest));
+}
+
+// One direction of the network fails: what is sent there arrives late, or the connection ends.
+void World::stall(std::uint32_t from) {
+    if (stalled_from_) return;
+    probe_stalled.hit();
+    log("nothing of " + std::to_string(from) + " gets through");
+    stalled_from_ = from;
+    const auto lasts = base::Duration::milliseconds(random.between(1, random.percent(60) ? 500 : 3000));
+    if (const auto connection = node(from).connection(); connection != 0 && lasts > base::Duration::seconds(1)) {
+        scheduler.after(base::Duration::milliseconds(700), [this, connection] { break_connection(connection, true); });
+    }
+    scheduler.after(lasts, [this, from] {
+        stalled_from_.reset();
+        for (auto& each : std::exchange(held_frames_, {})) carry(from, each.connection, each.frame, each.payload);
+        try_connect();
+    });
+}
+
+void World::carry(std::uint32_t from, std::uint64_t connection, const blockrep::Frame& frame,
+                  const blockrep::Payload& payload) {
+    if (stalled_from_ == from) return held_frames_.push_back({connection, frame, payload});
+    node(1 - from).frame_arrived(connection, frame, payload);
 }
 
 // The network fails for a while.
@@ -80,7 +134,7 @@ void World::order_something(std::uint32_t which) {
 
 void World::fault() {
     const auto which = static_cast<std::uint32_t>(random.below(2));
-    switch (random.below(14)) {
+    switch (random.below(16)) {
         case 0:
         case 1:
         case 2:
@@ -118,6 +172,10 @@ void World::fault() {
         case 11:
         case 12:
             return order_something(which);
+        case 13:
+            return pause(which);
+        case 14:
+            return stall(which);
         default:
             return lose_both();
     }
@@ -129,6 +187,8 @@ bool World::is_full_replica(std::uint32_t index) {
 
 void World::lose_both() {
     log("both lose power");
+    const bool was_calm = std::exchange(calm_, true);
+    both_die_at_.reset();
     for (auto& node : nodes_) {
         if (!node->powered()) continue;
         node->crash(true);
@@ -149,6 +209,7 @@ void World::lose_both() {
         const auto stamp = node(0).disk().read(sector);
         if (stamp != 0 || history.knows(sector)) history.restart_from(sector, stamp, now());
     }
+    calm_ = was_calm;
 }
 
 // One Primary is allowed, and the other was promoted while this one was frozen without good data: refused, until the
@@ -253,7 +314,7 @@ void World::compare() {
 // ---- network
 // -----------------------------------------------------------------------------------------------------------
 void World::try_connect() {
-    if (!link_works || !node(0).wants_link() || !node(1).wants_link()) return;
+    if (!link_works || stalled_from_ || !node(0).wants_link() || !node(1).wants_link()) return;
     if (node(0).connection() != 0 || node(1).connection() != 0) return;
     const auto connection = next_connection_++;
     node(0).link_opened(connection);

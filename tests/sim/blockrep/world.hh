@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ class Node {
     void boot();           // power on: a new life, attach, connect, promote when possible
     void start_process();  // blockrepd alone, in the same life
     void crash(bool power);
+    void pause(base::Duration lasts);  // nothing that happens reaches the process meanwhile
     bool running() const { return resource_ != nullptr; }
     bool powered() const { return powered_; }
     const base::NodeIncarnation& life() const { return life_; }
@@ -116,6 +118,8 @@ class Node {
     std::uint64_t process_ = 0;     // counts processes: what was planned for an earlier one is dropped
     std::uint64_t connection_ = 0;  // 0: none
     bool wants_link_ = false;
+    bool paused_ = false;
+    std::deque<blockrep::Event> waiting_;  // what has happened meanwhile
     bool clients_stopped_ = false;
     bool clients_paused_ = false;  // while it gives its role up
     bool wants_primary_ = true;
@@ -150,6 +154,13 @@ class World {
     std::uint64_t disk_size;
     bool link_works = true;
     bool two_primaries = true;
+    struct Knobs {  // of the seed
+        std::uint32_t al_extents = 8;
+        std::uint32_t resync_chunks = 4;
+        std::uint64_t resync_chunk_length = 16384;
+        base::Duration reconnect_grace = base::Duration::seconds(1);
+    };
+    Knobs knobs{};
     std::optional<std::uint32_t> dead_for_good{};
 
     Node& node(std::uint32_t index) { return *nodes_[index]; }
@@ -164,6 +175,10 @@ class World {
     void tell_known_deaths(Node& node);
 
     bool is_full_replica(std::uint32_t index);
+    // Something happens that both must survive whenever they die: perhaps they do, now or within milliseconds.
+    void tempt_fate();
+    void carry(std::uint32_t from, std::uint64_t connection, const blockrep::Frame& frame,
+               const blockrep::Payload& payload);
 
   private:
     void fault();
@@ -173,6 +188,9 @@ class World {
     void lose_both();
     void leave_one_alone();
     void end_double_primary();
+    void run_until(base::Instant end);
+    void pause(std::uint32_t which);
+    void stall(std::uint32_t from);
     void settle();
     void compare();
 
@@ -181,6 +199,15 @@ class World {
     std::uint64_t next_connection_ = 1;
     std::set<base::NodeIncarnation> dead_;
     std::map<base::NodeIncarnation, std::uint32_t> fence_requests_;
+    bool calm_ = true;
+    std::optional<base::Instant> both_die_at_;
+    struct HeldFrame {
+        std::uint64_t connection;
+        blockrep::Frame frame;
+        blockrep::Payload payload;
+    };
+    std::optional<std::uint32_t> stalled_from_;  // what it sends waits for the network
+    std::vector<HeldFrame> held_frames_;
 };
 
 }  // namespace sim

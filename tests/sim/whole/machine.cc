@@ -1,11 +1,19 @@
 #include "tests/sim/whole/machine.hh"
 
+#include "base/probe.hh"
 #include "tests/sim/common/run_seeds.hh"
 #include "tests/sim/whole/world.hh"
 
 namespace sim_whole {
 
 using namespace clusterfs;
+
+namespace {
+
+base::Probe probe_paused("simulated: a machine is paused");
+base::Probe probe_shot_asleep("simulated: a paused machine is shot");
+
+}  // namespace
 
 Machine::Machine(World& world, std::uint32_t index, std::uint64_t data_blocks)
     : world_(world), index_(index), disk_(data_blocks, world.random().uuid()) {}
@@ -17,7 +25,27 @@ base::Duration Machine::some(std::int64_t low, std::int64_t high) {
 // Nothing reaches a life that has ended.
 void Machine::later(base::Duration delay, std::function<void()> work) {
     world_.scheduler().after(delay, [this, run = run_, work = std::move(work)] {
-        if (run == run_ && powered()) work();
+        if (run == run_ && powered()) when_awake(work);
+    });
+}
+
+void Machine::when_awake(std::function<void()> work) {
+    if (paused_) return asleep_.push_back(std::move(work));
+    work();
+}
+
+void Machine::pause(base::Duration lasts, std::function<void()> awake) {
+    paused_ = true;
+    probe_paused.hit();
+    world_.scheduler().after(lasts, [this, run = run_, awake = std::move(awake)] {
+        if (run != run_ || !powered()) return probe_shot_asleep.hit();
+        paused_ = false;
+        awake();
+        while (run == run_ && powered() && !paused_ && !asleep_.empty()) {
+            const auto work = std::move(asleep_.front());
+            asleep_.pop_front();
+            work();
+        }
     });
 }
 
@@ -29,9 +57,10 @@ void Machine::boot() {
     settings.self = life_;
     settings.peer = base::NodeId{2 - index_};
     settings.allow_two_primaries = true;
-    settings.al_extents = 8;
-    settings.resync_chunks = 4;
-    settings.resync_chunk_length = 65536;
+    settings.al_extents = world_.knobs().al_extents;
+    settings.resync_chunks = world_.knobs().resync_chunks;
+    settings.resync_chunk_length = world_.knobs().resync_chunk_length;
+    settings.reconnect_grace = world_.knobs().reconnect_grace;
     settings.seed = world_.random().next();
     resource_ = std::make_unique<blockrep::Resource>(settings);
     world_.say("node " + settings.name + " boots as " + life_.incarnation.text());
@@ -48,6 +77,11 @@ void Machine::lose_power() {
     ++run_;
     mount_.reset();
     mounted_ = false;
+    paused_ = false;
+    asleep_.clear();
+    trouble_ = {};
+    disk_requests_ = 0;
+    disk_failed_ = false;
     quorate_ = false;
     lockspace_.reset();
     resource_.reset();
@@ -127,7 +161,7 @@ void Machine::perform(Action& action) {
         write_blocks(*write);
     } else if (auto* flush = std::get_if<FlushDevice>(&action)) {
         ask_device(blockrep::FlushRequested{next_ticket_}, [this, ticket = flush->ticket](auto result) {
-            if (!result) throw sim::Violation("a flush failed: " + result.error().message());
+            if (!result) return refused(result.error());
             happened(DeviceFlushed{ticket, {}});
         });
     } else if (auto* request = std::get_if<RequestLock>(&action)) {

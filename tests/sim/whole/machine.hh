@@ -1,6 +1,7 @@
 // One machine: disk, resource, lockspace, mount; and the glue that daemons are made of.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -27,6 +28,17 @@ class Machine {
     void boot();
     void lose_power();
     bool powered() const { return resource_ != nullptr; }
+    // Nothing runs on it for so long: what arrives waits.
+    void pause(base::Duration lasts, std::function<void()> awake);
+    bool awake() const { return powered() && !paused_; }
+    // Requests to its disk of some kinds fail, that many of a hundred.
+    struct DiskTrouble {
+        bool reads = false, writes = false, flushes = false, metadata = false;
+        std::uint64_t percent = 0;
+    };
+    void trouble_disk(const DiskTrouble& trouble, base::Duration lasts);
+    bool disk_is_troubled() const { return trouble_.percent != 0; }
+    bool is_full_replica() const;
     bool mounted() const { return mounted_; }
     const base::NodeIncarnation& life() const { return life_; }
     ReplicaDisk& disk() { return disk_; }
@@ -63,12 +75,19 @@ class Machine {
     void perform(clusterfs::Action& action);
     void arm_mount();
     void later(base::Duration delay, std::function<void()> work);
+    void when_awake(std::function<void()> work);
     base::Duration some(std::int64_t low, std::int64_t high);
 
     // machine_device.cc: the resource and its disk
     void step(blockrep::Event event);
     void perform(blockrep::Action& action);
     void perform_disk(blockrep::Action& action);
+    void write_ends(sim::Device::Request request, blockrep::Ticket ticket, bool works);
+    void metadata_ends(std::uint64_t request, blockrep::Ticket ticket, bool works);
+    void flush_ends(std::uint64_t finished, blockrep::Ticket ticket, bool works);
+    bool disk_begins(bool DiskTrouble::*kind);
+    void attach_again();
+    void refused(const base::Error& error);
     void complete(blockrep::Ticket client, base::Result<blockrep::Payload> result);
     void arm_resource();
     void promoted(const base::Result<void>& outcome);
@@ -123,6 +142,11 @@ class Machine {
     std::map<blockrep::Ticket, DeviceDone> device_requests_;
     blockrep::Ticket next_ticket_ = 100;
     std::optional<base::Instant> resource_armed_;
+    DiskTrouble trouble_;
+    std::size_t disk_requests_ = 0;  // begun and not answered
+    bool disk_failed_ = false;       // since it was attached
+    bool paused_ = false;
+    std::deque<std::function<void()>> asleep_;  // what waits until it wakes up
 
     std::unique_ptr<dlm::Lockspace> lockspace_;
     dlm::Member self_;

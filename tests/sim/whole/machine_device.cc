@@ -1,6 +1,7 @@
 // The resource, its disk and its link.
 #include <cstring>
 
+#include "base/probe.hh"
 #include "tests/sim/common/run_seeds.hh"
 #include "tests/sim/whole/machine.hh"
 #include "tests/sim/whole/world.hh"
@@ -11,7 +12,13 @@ using namespace blockrep;
 
 namespace {
 constexpr std::uint64_t block = clusterfs::block_size;
-}
+
+base::Probe probe_disk_error("simulated: a request to a backing disk fails");
+base::Probe probe_refused("simulated: what no disk has is refused");
+
+std::unexpected<base::Error> io_error() { return base::failure(std::errc::io_error, "simulated"); }
+
+}  // namespace
 
 void Machine::step(Event event) {
     if (!powered()) return;
@@ -38,7 +45,7 @@ void Machine::arm_resource() {
 
 void Machine::perform(Action& action) {
     if (auto* sent = std::get_if<SendFrame>(&action)) {
-        if (connection_ != 0) world_.other(index_).frame_arrived(connection_, sent->frame, sent->payload);
+        if (connection_ != 0) world_.carry(index_, connection_, sent->frame, sent->payload);
     } else if (std::holds_alternative<OpenLink>(action)) {
         wants_link_ = true;
         later(base::Duration::milliseconds(20), [this] { world_.try_connect(); });
@@ -65,23 +72,99 @@ void Machine::perform(Action& action) {
 
 void Machine::perform_disk(Action& action) {
     if (auto* read = std::get_if<ReadLocal>(&action)) {
-        later(some(20, 800), [this, ask = *read] { step(LocalReadDone{ask.ticket, disk_.read(ask.range)}); });
+        later(some(20, 800), [this, ask = *read, works = disk_begins(&DiskTrouble::reads)] {
+            --disk_requests_;
+            step(LocalReadDone{ask.ticket, works ? base::Result<Payload>(disk_.read(ask.range)) : io_error()});
+        });
     } else if (auto* write = std::get_if<WriteLocal>(&action)) {
-        later(some(20, 1500), [this, request = disk_.begin_write(*write), ticket = write->ticket] {
-            disk_.data().end_write(request);
-            step(LocalWriteDone{ticket, {}});
+        const bool works = disk_begins(&DiskTrouble::writes);
+        later(some(20, 1500), [this, request = disk_.begin_write(*write), ticket = write->ticket, works] {
+            write_ends(request, ticket, works);
         });
     } else if (auto* flush = std::get_if<FlushLocal>(&action)) {
-        later(some(50, 3000), [this, finished = disk_.data().begin_flush(), ticket = flush->ticket] {
-            disk_.data().end_flush(finished);
-            step(LocalFlushDone{ticket, {}});
+        const bool works = disk_begins(&DiskTrouble::flushes);
+        later(some(50, 3000), [this, finished = disk_.data().begin_flush(), ticket = flush->ticket, works] {
+            flush_ends(finished, ticket, works);
         });
     } else if (auto* metadata = std::get_if<WriteMetadata>(&action)) {
-        later(some(50, 2000), [this, request = disk_.begin_metadata(*metadata), ticket = metadata->ticket] {
-            disk_.end_metadata(request);
-            step(LocalWriteDone{ticket, {}});
+        const bool works = disk_begins(&DiskTrouble::metadata);
+        later(some(50, 2000), [this, request = disk_.begin_metadata(*metadata), ticket = metadata->ticket, works] {
+            metadata_ends(request, ticket, works);
         });
+    } else if (std::holds_alternative<CloseDisk>(action)) {
+        world_.say(std::string("disk of ") + (index_ == 0 ? "a" : "b") + " is closed");
+        later(some(5000, 500000), [this] { attach_again(); });
     }
+}
+
+// ---- disk errors: of one replica, while the other has everything
+bool Machine::is_full_replica() const {
+    return powered() && resource_->disk() == DiskState::UpToDate &&
+           resource_->replication() == ReplicationState::Established;
+}
+
+void Machine::trouble_disk(const DiskTrouble& trouble, base::Duration lasts) {
+    trouble_ = trouble;
+    world_.scheduler().after(lasts, [this, run = run_] {
+        if (run == run_) trouble_ = {};
+    });
+}
+
+bool Machine::disk_begins(bool DiskTrouble::*kind) {
+    ++disk_requests_;
+    if (!(trouble_.*kind) || !world_.random().percent(trouble_.percent)) return true;
+    probe_disk_error.hit();
+    disk_failed_ = true;
+    return false;
+}
+
+// It fails with any part of it done.
+void Machine::write_ends(sim::Device::Request request, Ticket ticket, bool works) {
+    --disk_requests_;
+    if (works) {
+        disk_.data().end_write(request);
+        return step(LocalWriteDone{ticket, {}});
+    }
+    disk_.data().fail_write(request, world_.random());
+    step(LocalWriteDone{ticket, io_error()});
+}
+
+void Machine::metadata_ends(std::uint64_t request, Ticket ticket, bool works) {
+    --disk_requests_;
+    if (works) {
+        disk_.end_metadata(request);
+        return step(LocalWriteDone{ticket, {}});
+    }
+    disk_.fail_metadata(request, world_.random());
+    step(LocalWriteDone{ticket, io_error()});
+}
+
+// It fails, and what was in the cache is stable or lost; but for what only this disk has.
+void Machine::flush_ends(std::uint64_t finished, Ticket ticket, bool works) {
+    --disk_requests_;
+    if (works) {
+        disk_.data().end_flush(finished);
+        return step(LocalFlushDone{ticket, {}});
+    }
+    const auto& other = world_.other(index_);
+    const bool has_all = other.powered() && other.resource().disk() == DiskState::UpToDate;
+    if (has_all) disk_.data().power_lost(world_.random());
+    step(LocalFlushDone{ticket, io_error()});
+}
+
+void Machine::attach_again() {
+    if (disk_requests_ != 0) return later(base::Duration::milliseconds(1), [this] { attach_again(); });
+    disk_failed_ = false;
+    step(DiskOpened{disk_.size(), disk_.metadata(), 1});
+}
+
+// Neither disk has it: said, and nothing else. What runs on this machine ends.
+void Machine::refused(const base::Error& error) {
+    if (!disk_failed_ || world_.other(index_).is_full_replica()) {
+        throw sim::Violation("a request failed: " + error.message() + "\n" + describe());
+    }
+    probe_refused.hit();
+    later({}, [this] { world_.power_off(index_); });
 }
 
 void Machine::promoted(const base::Result<void>& outcome) {
@@ -114,7 +197,7 @@ void Machine::complete(Ticket client, base::Result<Payload> result) {
 void Machine::read_blocks(const clusterfs::ReadBlocks& action) {
     const Range range{action.first * block, action.count * block};
     ask_device(ReadRequested{next_ticket_, range, {}}, [this, action](const base::Result<Payload>& data) {
-        if (!data) throw sim::Violation("a read failed: " + data.error().message());
+        if (!data) return refused(data.error());
         std::vector<std::shared_ptr<clusterfs::Block>> blocks;
         for (std::uint32_t i = 0; i < action.count; ++i) {
             blocks.push_back(std::make_shared<clusterfs::Block>());
@@ -137,7 +220,7 @@ void Machine::write_blocks(const clusterfs::WriteBlocks& action) {
             WriteRequested{
                 next_ticket_, {action.first * block + at, length}, {bytes, bytes->data() + at, length}, action.stable},
             [this, pieces, ticket = action.ticket](const base::Result<Payload>& result) {
-                if (!result) throw sim::Violation("a write failed: " + result.error().message());
+                if (!result) return refused(result.error());
                 if (--*pieces == 0) happened(clusterfs::BlocksWritten{ticket, {}});
             });
     }
@@ -149,9 +232,12 @@ void Machine::link_opened(std::uint64_t connection) {
 }
 
 void Machine::link_closed() {
-    connection_ = 0;
-    step(LinkClosed{"connection reset"});
-    if (wants_link_) later(base::Duration::milliseconds(50), [this] { world_.try_connect(); });
+    when_awake([this, connection = connection_] {
+        if (connection_ != connection) return;
+        connection_ = 0;
+        step(LinkClosed{"connection reset"});
+        if (wants_link_) later(base::Duration::milliseconds(50), [this] { world_.try_connect(); });
+    });
 }
 
 void Machine::frame_arrived(std::uint64_t connection, const Frame& frame, const Payload& payload) {

@@ -25,7 +25,14 @@ void Machine::start_fencer() {
 
 // Corosync lets a process join when the ring stands.
 void Machine::join(sim_dlm::Group& group, base::GroupMember who, sim_dlm::Group::Member member) {
-    if (world_.rings_stand()) return group.join(who, std::move(member));
+    if (world_.rings_stand()) {
+        return group.join(who, {[this, member](const base::GroupView& view) {
+                                    when_awake([member, view] { member.view_changed(view); });
+                                },
+                                [this, member](base::GroupMember sender, const base::Bytes& message) {
+                                    when_awake([member, sender, message] { member.delivered(sender, message); });
+                                }});
+    }
     later(base::Duration::milliseconds(10),
           [this, &group, who, member = std::move(member)] { join(group, who, member); });
 }
@@ -79,8 +86,10 @@ void Machine::run_agent(const fencing::RunAgent& action) {
             action.action, [] { return true; },
             [this, boot = run_, run = action.run](sim_fencing::Device::End end) {
                 if (!powered() || run_ != boot) return;
-                step(fencing::Event(
-                    fencing::AgentFinished{run, end.exit, end.code, "", wall(world_.scheduler().now())}));
+                when_awake([this, run, end] {
+                    step(fencing::Event(
+                        fencing::AgentFinished{run, end.exit, end.code, "", wall(world_.scheduler().now())}));
+                });
             });
 }
 

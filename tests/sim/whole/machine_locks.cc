@@ -28,7 +28,10 @@ void Machine::start_lockspace() {
     lockspace_ = std::make_unique<dlm::Lockspace>(dlm::Lockspace::Settings{self_, base::Duration::seconds(10)});
     peers_ = std::make_unique<sim_dlm::Peers>(world_.network(), life_.node, session,
                                               [this](const base::Uuid& from, const dlm::PeerMessage& message) {
-                                                  step(dlm::Event(dlm::PeerMessageArrived{from, message}));
+                                                  when_awake([this, from, message, session = self_.session] {
+                                                      if (!lockspace_ || self_.session != session) return;
+                                                      step(dlm::Event(dlm::PeerMessageArrived{from, message}));
+                                                  });
                                               });
     for (const auto& dead : fencer_->lives().dead()) step(dlm::Event(dlm::LifeFenced{dead}));
     step(dlm::Event(dlm::QuorumChanged{quorate_}));

@@ -59,12 +59,19 @@ void ReplicaDisk::end_metadata(std::uint64_t request) {
     metadata_writes_.erase(found);
 }
 
-void ReplicaDisk::lose_power(sim::Random& random) {
-    for (const auto& [number, write] : metadata_writes_) {
-        for (std::uint64_t at = 0; at < write.bytes.size(); at += sector) {
-            if (random.percent(50)) std::memcpy(metadata_.data() + write.offset + at, write.bytes.data() + at, sector);
-        }
+void ReplicaDisk::fail_metadata(std::uint64_t request, sim::Random& random) {
+    const auto node = metadata_writes_.extract(request);
+    if (!node.empty()) write_some(node.mapped(), random);
+}
+
+void ReplicaDisk::write_some(const WriteMetadata& write, sim::Random& random) {
+    for (std::uint64_t at = 0; at < write.bytes.size(); at += sector) {
+        if (random.percent(50)) std::memcpy(metadata_.data() + write.offset + at, write.bytes.data() + at, sector);
     }
+}
+
+void ReplicaDisk::lose_power(sim::Random& random) {
+    for (const auto& [number, write] : metadata_writes_) write_some(write, random);
     metadata_writes_.clear();
     data_.node_crashed(0, random);
     data_.power_lost(random);

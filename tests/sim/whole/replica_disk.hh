@@ -22,10 +22,12 @@ class ReplicaDisk {
     sim::Device::Request begin_write(const blockrep::WriteLocal& write);
     std::uint64_t begin_metadata(const blockrep::WriteMetadata& write);
     void end_metadata(std::uint64_t request);
+    void fail_metadata(std::uint64_t request, sim::Random& random);
     void lose_power(sim::Random& random);
 
   private:
     static constexpr std::uint64_t sector = 512;
+    void write_some(const blockrep::WriteMetadata& write, sim::Random& random);
 
     std::uint64_t size_;
     sim::Device data_;

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "base/probe.hh"
 #include "tests/sim/clusterfs/filesystem.hh"
 #include "tests/sim/common/run_seeds.hh"
 
@@ -12,6 +13,10 @@ using base::Duration;
 namespace {
 using sim::filesystem_blocks;
 constexpr int clients_per_node = 3;
+
+base::Probe probe_one_way("simulated: the replication link carries one way only");
+base::Probe probe_deaf("simulated: the lock network carries one way only");
+
 }  // namespace
 
 World::World(std::uint64_t seed, bool trace)
@@ -19,12 +24,25 @@ World::World(std::uint64_t seed, bool trace)
       trace_(trace),
       group_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
       fence_group_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }),
-      network_(scheduler_, random_.fork(), [this](auto a, auto b) { return reach(a, b); }) {
-    options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
-    options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));
+      network_(scheduler_, random_.fork(), [this](auto a, auto b) {
+          const bool is_deaf = deaf_ && b.value == *deaf_ + 1;
+          return reach(a, b) && !is_deaf;
+      }) {
+    turn_knobs();
     for (std::uint32_t i = 0; i < 2; ++i) machines_[i] = std::make_unique<Machine>(*this, i, filesystem_blocks);
     prepare();
     prepare_fencing();
+}
+
+void World::turn_knobs() {
+    options_.commit_interval = random_.between(Duration::milliseconds(50), Duration::seconds(5));
+    options_.minimum_hold = random_.between(Duration::microseconds(100), Duration::milliseconds(10));
+    options_.cache_blocks = random_.one_in(3) ? 256 : 65536;
+    options_.cached_locks = random_.one_in(3) ? 40 : 131072;
+    knobs_.al_extents = static_cast<std::uint32_t>(random_.between(4, random_.one_in(2) ? 16 : 200));
+    knobs_.resync_chunks = static_cast<std::uint32_t>(random_.between(1, 16));
+    knobs_.resync_chunk_length = std::uint64_t{16384} << random_.below(5);
+    knobs_.reconnect_grace = random_.between(Duration::milliseconds(100), Duration::seconds(2));
 }
 
 void World::say(const std::string& what) {
@@ -46,7 +64,9 @@ void World::prepare() {
 
 bool World::reach(base::NodeId a, base::NodeId b) const {
     const auto on = [&](base::NodeId id) { return machines_[id.value - 1] && machines_[id.value - 1]->powered(); };
-    return on(a) && on(b) && (a == b || cluster_works_);
+    if (a == b) return on(a);
+    const auto awake = [&](base::NodeId id) { return machines_[id.value - 1]->awake(); };
+    return on(a) && on(b) && awake(a) && awake(b) && cluster_works_;
 }
 
 void World::run() {
@@ -95,6 +115,7 @@ void World::client(std::uint32_t index, std::uint64_t life) {
     const auto longest = settling_ ? Duration::milliseconds(200) : Duration::milliseconds(8);
     scheduler_.after(random_.between(Duration::microseconds(10), longest), [this, index, life] {
         if (members_[index].life != life || !machine(index).mounted() || !working_) return;
+        if (!machine(index).awake()) return client(index, life);
         if (random_.one_in(20)) return one_commit(index, life);
         one_operation(index, life);
     });
@@ -126,7 +147,32 @@ void World::one_commit(std::uint32_t index, std::uint64_t life) {
 // ----------------------------------------------------------------------------------------------------------
 void World::fault() {
     const auto which = static_cast<std::uint32_t>(random_.below(2));
-    switch (random_.below(10)) {
+    switch (random_.below(13)) {
+        case 0:
+        case 1:
+        case 2:
+        case 3:
+            return network_fault();
+        case 4:
+            return break_fence_device();
+        case 5:
+        case 6:
+            return pause(which);
+        case 7:
+        case 8:
+            return trouble_disk(which);
+        case 9:
+            say("both lose power");
+            power_off(0);
+            return power_off(1);
+        default:
+            return power_off(which);
+    }
+}
+
+void World::network_fault() {
+    const auto which = static_cast<std::uint32_t>(random_.below(2));
+    switch (random_.below(6)) {
         case 0:
             return cut_replication(some_time());
         case 1:
@@ -134,16 +180,42 @@ void World::fault() {
         case 2:
             return network_.reset_some(50);
         case 3:
-            return break_fence_device();
+            return cut_one_way(which);
         case 4:
-            return cut_everything();
-        case 5:
-            say("both lose power");
-            power_off(0);
-            return power_off(1);
+            return make_deaf(which);
         default:
-            return power_off(which);
+            return cut_everything();
     }
+}
+
+// Shorter than the token timeout, or longer: then the other one finds that it is gone, and may have it shot.
+void World::pause(std::uint32_t index) {
+    if (!machine(index).awake()) return;
+    const auto lasts = random_.one_in(2) ? random_.between(Duration::microseconds(50), Duration::milliseconds(50))
+                                         : random_.between(Duration::milliseconds(300), Duration::seconds(8));
+    const bool noticed = lasts > Duration::milliseconds(900);
+    say(std::string(index == 0 ? "a" : "b") + " is paused");
+    machine(index).pause(lasts, [this, index, noticed] {
+        say(std::string(index == 0 ? "a" : "b") + " wakes up");
+        rings_change(Duration{}, noticed ? Duration::milliseconds(800) : Duration::milliseconds(5));
+        try_connect();
+    });
+    if (!noticed) return;
+    rings_change(Duration::milliseconds(900), Duration::milliseconds(2500));
+    break_connection(machine(index).connection());
+}
+
+void World::trouble_disk(std::uint32_t index) {
+    if (!machine(0).is_full_replica() || !machine(1).is_full_replica() || machine(1 - index).disk_is_troubled()) return;
+    Machine::DiskTrouble trouble;
+    const auto kinds = random_.between(1, 15);
+    trouble.reads = (kinds & 1) != 0;
+    trouble.writes = (kinds & 2) != 0;
+    trouble.flushes = (kinds & 4) != 0;
+    trouble.metadata = (kinds & 8) != 0;
+    trouble.percent = random_.one_in(2) ? 100 : static_cast<std::uint64_t>(random_.between(1, 60));
+    say(std::string("trouble with the disk of ") + (index == 0 ? "a" : "b") + ", kinds " + std::to_string(kinds));
+    machine(index).trouble_disk(trouble, random_.between(Duration::milliseconds(1), Duration::milliseconds(600)));
 }
 
 void World::power_off(std::uint32_t index) {
@@ -169,7 +241,7 @@ void World::power_on_later(std::uint32_t index) {
 
 // A ring with both nodes stands some time after they reach each other.
 void World::watch_quorum() {
-    const bool together = machine(0).powered() && machine(1).powered() && cluster_works_;
+    const bool together = machine(0).awake() && machine(1).awake() && cluster_works_;
     if (!together) together_since_ = scheduler_.now();
     if (scheduler_.now() - together_since_ > Duration::milliseconds(1100)) {
         for (auto& each : machines_) {
@@ -237,15 +309,53 @@ void World::cut_cluster(Duration lasts) {
     });
 }
 
+// What one side sends on the replication link waits for the network: it arrives late, or the connection ends.
+void World::cut_one_way(std::uint32_t from) {
+    if (stalled_from_) return;
+    probe_one_way.hit();
+    const auto lasts = some_time();
+    say(std::string("nothing of ") + (from == 0 ? "a" : "b") + " gets over the replication link");
+    stalled_from_ = from;
+    const auto connection = machine(from).connection();
+    if (lasts > Duration::seconds(1)) {
+        scheduler_.after(Duration::milliseconds(700), [this, connection] { break_connection(connection); });
+    }
+    scheduler_.after(lasts, [this] {
+        say("the replication link carries both ways");
+        const auto from_now = *std::exchange(stalled_from_, std::nullopt);
+        for (auto& each : std::exchange(held_frames_, {})) carry(from_now, each.connection, each.frame, each.payload);
+        try_connect();
+    });
+}
+
+// Of the lock network one direction fails at once; the rings find out, and count it as a cut.
+void World::make_deaf(std::uint32_t index) {
+    if (deaf_ || !cluster_works_) return;
+    probe_deaf.hit();
+    const auto lasts = some_time();
+    say(std::string("nothing gets to ") + (index == 0 ? "a" : "b") + " over the lock network");
+    deaf_ = index;
+    const auto noticed = random_.between(Duration::milliseconds(400), Duration::milliseconds(1500));
+    if (noticed < lasts) scheduler_.after(noticed, [this, left = lasts - noticed] { cut_cluster(left); });
+    scheduler_.after(lasts, [this] { deaf_.reset(); });
+}
+
 // ---- the replication link
 // ----------------------------------------------------------------------------------------------
 void World::try_connect() {
     auto& a = machine(0);
     auto& b = machine(1);
+    if (stalled_from_ || !a.awake() || !b.awake()) return;
     if (!link_works_ || !a.wants_link() || !b.wants_link() || a.connection() != 0 || b.connection() != 0) return;
     const auto connection = next_connection_++;
     a.link_opened(connection);
     if (a.connection() == connection && b.powered()) b.link_opened(connection);
+}
+
+void World::carry(std::uint32_t from, std::uint64_t connection, const blockrep::Frame& frame,
+                  const blockrep::Payload& payload) {
+    if (stalled_from_ == from) return held_frames_.push_back({connection, frame, payload});
+    other(from).frame_arrived(connection, frame, payload);
 }
 
 void World::break_connection(std::uint64_t connection) {

@@ -12,6 +12,14 @@
 
 namespace sim_whole {
 
+// Sizes and times, of the seed.
+struct Knobs {
+    std::uint32_t al_extents = 8;
+    std::uint32_t resync_chunks = 4;
+    std::uint64_t resync_chunk_length = 65536;
+    base::Duration reconnect_grace = base::Duration::seconds(1);
+};
+
 class World {
   public:
     World(std::uint64_t seed, bool trace);
@@ -23,6 +31,7 @@ class World {
     sim_dlm::Network& network() { return network_; }
     Machine& other(std::uint32_t index) { return *machines_[1 - index]; }
     const clusterfs::MountOptions& mount_options() const { return options_; }
+    const Knobs& knobs() const { return knobs_; }
     // No change of the network is on its way to the rings.
     bool rings_stand() const { return changes_under_way_ == 0; }
     void lost_power(base::NodeId node);
@@ -40,6 +49,9 @@ class World {
     void check_dead(const base::NodeIncarnation& life) const;
     void try_connect();
     void break_connection(std::uint64_t connection);
+    void carry(std::uint32_t from, std::uint64_t connection, const blockrep::Frame& frame,
+               const blockrep::Payload& payload);
+    void power_off(std::uint32_t index);
 
   private:
     struct Member {
@@ -52,8 +64,13 @@ class World {
     void client(std::uint32_t index, std::uint64_t life);
     void one_operation(std::uint32_t index, std::uint64_t life);
     void one_commit(std::uint32_t index, std::uint64_t life);
+    void turn_knobs();
     void fault();
-    void power_off(std::uint32_t index);
+    void network_fault();
+    void pause(std::uint32_t index);
+    void trouble_disk(std::uint32_t index);
+    void cut_one_way(std::uint32_t from);
+    void make_deaf(std::uint32_t index);
     void power_on_later(std::uint32_t index);
     void prepare_fencing();
     void break_fence_device();
@@ -75,6 +92,15 @@ class World {
     sim_dlm::Group fence_group_;
     sim_dlm::Network network_;
     clusterfs::MountOptions options_;
+    Knobs knobs_;
+    struct HeldFrame {
+        std::uint64_t connection;
+        blockrep::Frame frame;
+        blockrep::Payload payload;
+    };
+    std::optional<std::uint32_t> stalled_from_;  // what it sends over the replication link does not arrive
+    std::vector<HeldFrame> held_frames_;
+    std::optional<std::uint32_t> deaf_;  // nothing arrives there over the lock network
     fencing::Settings fencing_settings_;
     std::map<std::string, std::unique_ptr<sim_fencing::Device>> fence_devices_;
     std::unique_ptr<sim::Workload> workload_;

@@ -147,5 +147,18 @@ TEST_F(ResourceTest, WhatOnlyThePeerStoresIsStable) {
     EXPECT_EQ(a().requests_in_flight(), 0U);
 }
 
+// Whoever uses it over the link has read it, and goes on when this node has lost power.
+TEST_F(ResourceTest, TheOnlyCopyIsStable) {
+    give(0, CommandGiven{3, CommandKind::force_promote});
+    for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
+    const Range range{0, 4096};
+    give(0, WriteRequested{10, range, Payload{nullptr, nullptr, range.length}, false});
+    EXPECT_FALSE(last_write_was_stable_[0]);
+    give(1, CommandGiven{4, CommandKind::detach});
+    ASSERT_EQ(a().peer_disk(), DiskState::Diskless);
+    give(0, WriteRequested{11, range, Payload{nullptr, nullptr, range.length}, false});
+    EXPECT_TRUE(last_write_was_stable_[0]);
+}
+
 }  // namespace
 }  // namespace blockrep
