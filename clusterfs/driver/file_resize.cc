@@ -16,7 +16,7 @@ constexpr std::uint64_t to_the_end = std::numeric_limits<std::uint64_t>::max();
 // One such operation under way. Owned by the callbacks that it waits for.
 class Resize : public std::enable_shared_from_this<Resize> {
   public:
-    using Step = std::function<base::Result<ResizeStep>(View&, unsigned zeroed)>;
+    using Step = std::function<base::Result<ResizeStep>(View&, unsigned zeroed, bool shortened)>;
 
     // What lies in [changed, changed + length) may read otherwise afterwards.
     Resize(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode, std::uint64_t changed,
@@ -52,7 +52,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
                     outcome.reads_in_flight = true;
                     return outcome;
                 }
-                BASE_ASSIGN(outcome.step, self->step_(view, self->zeroed_));
+                BASE_ASSIGN(outcome.step, self->step_(view, self->zeroed_, self->shortened_));
                 return outcome;
             },
             [self = shared_from_this()](base::Result<Outcome> outcome) { self->on_step(std::move(outcome)); });
@@ -66,6 +66,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
         if (!outcome) return finish(std::unexpected(outcome.error()));
         if (outcome->step.work) return work(*std::move(outcome->step.work));
         if (outcome->step.done) return finish(outcome->step.attributes);
+        shortened_ = shortened_ || outcome->step.shortened;
         run_step();
     }
 
@@ -101,6 +102,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
     Step step_;
     Resized done_;
     unsigned zeroed_ = 0;
+    bool shortened_ = false;
     std::vector<LockName> pins_;  // of the work that the next step follows
 };
 
@@ -108,8 +110,8 @@ class Resize : public std::enable_shared_from_this<Resize> {
 
 void resize_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode, std::uint64_t size,
                  bool clear_set_ids, Resized done) {
-    auto step = [inode, size, clear_set_ids](View& view, unsigned zeroed) {
-        return operations::resize(view, inode, size, clear_set_ids, zeroed);
+    auto step = [inode, size, clear_set_ids](View& view, unsigned zeroed, bool shortened) {
+        return operations::resize(view, inode, size, clear_set_ids, zeroed, shortened);
     };
     std::make_shared<Resize>(filesystem, std::move(shared), inode, size, to_the_end, std::move(step), std::move(done))
         ->start();
@@ -117,7 +119,7 @@ void resize_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, Inod
 
 void preallocate_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode,
                       std::uint64_t offset, std::uint64_t length, operations::Preallocation mode, Resized done) {
-    auto step = [inode, offset, length, mode](View& view, unsigned zeroed) {
+    auto step = [inode, offset, length, mode](View& view, unsigned zeroed, bool) {
         return operations::preallocate(view, inode, offset, length, mode, zeroed);
     };
     std::make_shared<Resize>(filesystem, std::move(shared), inode, 0, 0, std::move(step), std::move(done))->start();
@@ -125,7 +127,7 @@ void preallocate_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared,
 
 void punch_hole_in_file(Filesystem& filesystem, std::shared_ptr<OpenInode> shared, InodeReference inode,
                         std::uint64_t offset, std::uint64_t length, Resized done) {
-    auto step = [inode, offset, length](View& view, unsigned zeroed) {
+    auto step = [inode, offset, length](View& view, unsigned zeroed, bool) {
         return operations::punch_hole(view, inode, offset, length, zeroed);
     };
     std::make_shared<Resize>(filesystem, std::move(shared), inode, offset, length, std::move(step), std::move(done))

@@ -10,7 +10,7 @@
 namespace clusterfs::operations {
 namespace {
 
-ResizeStep finished(const Inode& inode) { return {true, std::nullopt, attributes_of(inode)}; }
+ResizeStep finished(const Inode& inode) { return {true, std::nullopt, attributes_of(inode), false}; }
 
 base::Result<Inode*> prepare(View& view, InodeReference reference) {
     BASE_ASSIGN(const auto* found, lock_and_read(view, reference, LockMode::exclusive));
@@ -33,11 +33,10 @@ void become_inline(Inode& inode) {
     std::ranges::fill(content_of(inode), std::byte{0});
 }
 
-base::Result<ResizeStep> shrink(View& view, Inode& inode, std::uint64_t size, bool clear_set_ids) {
-    BASE_TRY(set_size(view, inode, size, clear_set_ids));
-    const auto end = blocks_for(size);
+base::Result<ResizeStep> free_behind_end(View& view, Inode& inode) {
+    const auto end = blocks_for(inode.size);
     BASE_ASSIGN(const bool freed, punch_range(view, inode.header.number, end, max_file_blocks - end));
-    if (!freed) return ResizeStep{};
+    if (!freed) return ResizeStep{false, std::nullopt, {}, true};
     become_inline(inode);
     return finished(inode);
 }
@@ -47,7 +46,7 @@ base::Result<ResizeStep> with_work(View& view, const Inode& inode, WritePlan wor
         work.pins = {inode_lock(inode.header.number)};
         BASE_TRY(view.pin(work.pins.front(), LockMode::exclusive));
     }
-    return ResizeStep{false, std::move(work), {}};
+    return ResizeStep{false, std::move(work), {}, false};
 }
 
 // Nothing when the file may grow now; else what has to be done before.
@@ -137,9 +136,12 @@ base::Result<ResizeStep> allocate_blocks(View& view, Inode& inode, std::uint64_t
 }  // namespace
 
 base::Result<ResizeStep> resize(View& view, InodeReference reference, std::uint64_t size, bool clear_set_ids,
-                                unsigned zeroed) {
+                                unsigned zeroed, bool shortened) {
     if (size > max_file_size) return base::failure(std::errc::file_too_large);
     BASE_ASSIGN(auto* inode, prepare(view, reference));
+    // Another node has changed the file since it was shortened: it has freed the rest, and what it wrote stays.
+    if (shortened && inode->size != size) return finished(*inode);
+    if (shortened && inode->content == Content::extents) return free_behind_end(view, *inode);
     if (inode->content == Content::data && size <= inode->content_capacity()) {
         resize_inline(*inode, size);
         BASE_TRY(set_size(view, *inode, size, clear_set_ids));
@@ -147,7 +149,10 @@ base::Result<ResizeStep> resize(View& view, InodeReference reference, std::uint6
     }
     BASE_ASSIGN(auto leaving, leave_inode(view, *inode));
     if (leaving) return *std::move(leaving);
-    if (size <= inode->size) return shrink(view, *inode, size, clear_set_ids);
+    if (size <= inode->size) {
+        BASE_TRY(set_size(view, *inode, size, clear_set_ids));
+        return free_behind_end(view, *inode);
+    }
     BASE_ASSIGN(auto first, before_growth(view, *inode, zeroed));
     if (first) return *std::move(first);
     BASE_TRY(set_size(view, *inode, size, clear_set_ids));

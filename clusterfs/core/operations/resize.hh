@@ -18,12 +18,14 @@ struct ResizeStep {
     // `zeroed` one higher, then unpin. Not done and no work: call again with the same `zeroed`.
     std::optional<WritePlan> work;
     Attributes attributes;  // when done
+    // The file has its new size, and blocks are still to be freed: every further call says so.
+    bool shortened = false;
 };
 
 // truncate and ftruncate; `zeroed` is 0 in the first call. A growing file may need the end of its last block zeroed; a
 // shrinking one is shortened with the first step, and its blocks are freed in bounded ones.
 base::Result<ResizeStep> resize(View& view, InodeReference inode, std::uint64_t size, bool clear_set_ids,
-                                unsigned zeroed);
+                                unsigned zeroed, bool shortened = false);
 
 enum class Preallocation { change_size, keep_size };
 // fallocate mode 0 and FALLOC_FL_KEEP_SIZE: [offset, offset + length) gets blocks, unwritten where new.

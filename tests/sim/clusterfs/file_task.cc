@@ -83,22 +83,31 @@ void FileTask::read_planned() {
         const auto count = (segment.offset % block_size + segment.length + block_size - 1) / block_size;
         for (std::uint64_t i = 0; i < count && segment.block != 0; ++i) numbers.push_back(segment.block + i);
     }
+    // Nothing but holes: read now, while the lock is held without a pin.
+    if (numbers.empty()) {
+        hooks_.was_read(data_of({}));
+        return node_.later([self = shared_from_this()] { self->close(); });
+    }
     node_.read_data(numbers, [self = shared_from_this()](const std::map<BlockNumber, Block>& blocks) {
-        std::string data;
-        for (const auto& segment : self->read_plan_.segments) {
-            for (std::uint64_t done = 0; done < segment.length;) {
-                const auto within = (segment.offset + done) % block_size;
-                const auto index = (segment.offset + done) / block_size - segment.offset / block_size;
-                const auto count = std::min<std::uint64_t>(block_size - within, segment.length - done);
-                const auto block = segment.block == 0 ? Block{} : blocks.at(segment.block + index);
-                data.append(reinterpret_cast<const char*>(block.bytes.data()) + within, count);
-                done += count;
-            }
-        }
-        self->hooks_.was_read(data);
+        self->hooks_.was_read(self->data_of(blocks));
         self->unpin(self->read_plan_.pins);
         self->close();
     });
+}
+
+std::string FileTask::data_of(const std::map<BlockNumber, Block>& blocks) const {
+    std::string data;
+    for (const auto& segment : read_plan_.segments) {
+        for (std::uint64_t done = 0; done < segment.length;) {
+            const auto within = (segment.offset + done) % block_size;
+            const auto index = (segment.offset + done) / block_size - segment.offset / block_size;
+            const auto count = std::min<std::uint64_t>(block_size - within, segment.length - done);
+            const auto block = segment.block == 0 ? Block{} : blocks.at(segment.block + index);
+            data.append(reinterpret_cast<const char*>(block.bytes.data()) + within, count);
+            done += count;
+        }
+    }
+    return data;
 }
 
 void FileTask::write_planned() {
@@ -181,12 +190,14 @@ void FileTask::resize() {
     run_then(
         [self = shared_from_this()](View& view) -> base::Result<void> {
             const auto& request = self->request_;
-            BASE_ASSIGN(self->step_, ops::resize(view, request.inode, request.offset, false, self->zeroed_));
+            BASE_ASSIGN(self->step_,
+                        ops::resize(view, request.inode, request.offset, false, self->zeroed_, self->shortened_));
             BASE_ASSIGN(const auto* inode, read_inode(view, request.inode.number));
             self->marked_ = !self->visible_ && (self->step_.done || inode->size == request.offset) && !self->step_.work;
             return self->marked_ ? self->hooks_.mark(view) : base::Result<void>{};
         },
         [self = shared_from_this()] {
+            self->shortened_ = self->shortened_ || self->step_.shortened;
             if (self->marked_) {
                 self->visible_ = true;
                 self->hooks_.changed(self->request_.offset, 0);

@@ -50,6 +50,7 @@ class FileTask : public std::enable_shared_from_this<FileTask> {
     void open();
     void begin();
     void read_planned();
+    std::string data_of(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks) const;
     void write_planned();
     void fetch_old(std::size_t index, std::function<void()> then);
     void write_blocks();
@@ -69,6 +70,7 @@ class FileTask : public std::enable_shared_from_this<FileTask> {
     WritePlan plan_;
     clusterfs::operations::ResizeStep step_;
     unsigned zeroed_ = 0;
+    bool shortened_ = false;
     std::vector<clusterfs::LockName> old_pins_;
     bool marked_ = false;                            // by the run that is being completed
     bool visible_ = false;                           // the new size

@@ -256,8 +256,13 @@ class Tree : public Workload {
                 part.offset = offset;
                 part.data = wanted->data.substr(offset - wanted->offset, length);
             }
-            // A file that lost its last name while it was open is nobody's business any more.
-            if (model_->apply(part)) log_.push_back({node, changes_, part});
+            // A file that lost its last name while it was open is nobody's business, unless the loss of the name is
+            // lost.
+            if (model_->apply(part)) {
+                log_.push_back({node, changes_, part});
+            } else {
+                uncertain_.emplace(wanted->inode, wanted->generation);
+            }
         };
         hooks.was_read = [this, wanted](const std::string& data) {
             const auto* truth = model_->find(wanted->inode, wanted->generation);

@@ -176,6 +176,8 @@ void World::one_task(int index, std::uint64_t life, std::uint64_t number, std::s
 }
 
 void World::changed(int index, clusterfs::InodeNumber inode) {
+    say("node " + std::to_string(index) + " changes inode " + std::to_string(inode) + ", change " +
+        std::to_string(workload_->last_change(index)));
     const auto& other = members_[1 - index];
     if (!other.node || !other.kernel.contains(inode)) return;
     throw Violation("inode " + std::to_string(inode) + " changed while another kernel kept it");

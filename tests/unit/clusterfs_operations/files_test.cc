@@ -41,9 +41,7 @@ class FilesTest : public ::testing::Test {
     Attributes attributes(MemoryNode& node, InodeReference file) {
         return *node.get([&](View& view) { return get_attributes(view, file); });
     }
-    std::uint64_t free_blocks() {
-        return a().get(StatisticsCount{})->free;
-    }
+    std::uint64_t free_blocks() { return a().get(StatisticsCount{})->free; }
     int delete_all(MemoryNode& node, InodeReference file) {
         for (int steps = 1;; ++steps) {
             auto step = node.get([&](View& view) { return delete_orphan(view, file); });
@@ -97,6 +95,22 @@ TEST_F(FilesTest, ATruncationThatWasInterruptedShowsNoOldData) {
     EXPECT_EQ(seen.substr(0, 10), std::string(10, 'o'));
     EXPECT_EQ(seen.substr(10, 20'000'000 - 10).find_first_not_of('\0'), std::string::npos);
     EXPECT_EQ(seen.substr(20'000'000), "new");
+}
+
+TEST_F(FilesTest, ATruncationLeavesWhatAnotherNodeWritesBetweenItsSteps) {
+    const auto file = make("f");
+    for (std::uint64_t i = 0; i < 9000; ++i) write(a(), file, i * 2 * block_size, std::string(5000, 'o'));
+    // Its blocks are in several groups, whose locks the other node has: freed one after the other.
+    auto step = b().get([&](View& view) { return resize(view, file, 10, false, 0); });
+    ASSERT_TRUE(step) << step.error().message();
+    ASSERT_TRUE(!step->done && step->shortened);
+    write(a(), file, 10, "new");
+    while (step && !step->done) {
+        step = b().get([&](View& view) { return resize(view, file, 10, false, 0, true); });
+    }
+    ASSERT_TRUE(step) << step.error().message();
+    EXPECT_EQ(content(b(), file), std::string(10, 'o') + "new");
+    EXPECT_EQ(cluster_.damage(), std::vector<std::string>());
 }
 
 TEST_F(FilesTest, AWriteThatWasNotFinishedShowsNothing) {
