@@ -12,6 +12,7 @@ namespace {
 base::Probe probe_given_back("clusterfs: a lock is given back for another node");
 base::Probe probe_refused("clusterfs: a lock is refused");
 base::Probe probe_deletion_asked("clusterfs: the open lock of a deleted file is asked for");
+base::Probe probe_lowered("clusterfs: an open lock is kept shared");
 base::Probe probe_shed("clusterfs: unused locks are given up");
 
 int rank(LockType type) {
@@ -141,9 +142,19 @@ void LockCache::note_used(const LockName& name, base::Instant now) {
 
 void LockCache::finish_open_lock(const LockName& name, base::Instant now, Actions& actions) {
     auto* lock = find(name);
-    if (lock == nullptr || lock->pins > 0 || lock->mode != LockMode::exclusive) return;
+    if (lock == nullptr || lock->mode != LockMode::exclusive) return;
+    if (lock->pins > 0) return lower_open_lock(name, *lock, now, actions);
     lock->hurried = true;
     lock->other = LockMode::exclusive;
+    advance(name, now, actions);
+}
+
+// It was opened here while its deletion was being tried: others may have it open, too.
+void LockCache::lower_open_lock(const LockName& name, Lock& lock, base::Instant now, Actions& actions) {
+    if (lock.phase != Phase::idle || lock.requested != LockMode::none) return;
+    probe_lowered.hit();
+    lock.mode = LockMode::shared;
+    actions.push_back(ReleaseLock{name, LockMode::shared});
     advance(name, now, actions);
 }
 
@@ -155,6 +166,9 @@ void LockCache::on_granted(const LockName& name, LockMode mode, base::Instant no
     lock.requested = LockMode::none;
     lock.granted_at = now;
     if (lock.waited <= mode) lock.waited = LockMode::none;
+    if (name.type == LockType::open && mode == LockMode::exclusive && lock.pins > 0) {
+        lower_open_lock(name, lock, now, actions);
+    }
     // The caller runs the operations that waited before it lets the lock advance: a fresh grant is always used.
     if (lock.waited > mode) advance(name, now, actions);
 }

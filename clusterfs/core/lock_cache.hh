@@ -63,7 +63,8 @@ class LockCache {
     void unprotect(const LockName& name, base::Instant now, Actions& actions);
     // An operation that used it is done.
     void note_used(const LockName& name, base::Instant now);
-    // An operation that used this open lock is done: an exclusive one that is not pinned is given up at once.
+    // An operation that used this open lock is done: an exclusive one is given up at once, or kept shared while it is
+    // pinned.
     void finish_open_lock(const LockName& name, base::Instant now, Actions& actions);
 
     void on_granted(const LockName& name, LockMode mode, base::Instant now, Actions& actions);
@@ -132,6 +133,7 @@ class LockCache {
     void request_waited(const LockName& name, Lock& lock, Actions& actions);
     bool must_keep_now(const LockName& name, Lock& lock, base::Instant now);
     base::Instant free_at(const LockName& name, const Lock& lock) const;
+    void lower_open_lock(const LockName& name, Lock& lock, base::Instant now, Actions& actions);
     void release_open_lock_of(InodeNumber inode, base::Instant now, Actions& actions);
     void set_timer(const LockName& name, Lock& lock, std::optional<base::Instant> when);
 

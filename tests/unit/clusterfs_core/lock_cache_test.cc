@@ -72,5 +72,29 @@ TEST_F(LockCacheTest, WhoWaitsForALockOfWhichNothingIsLeftHasItRequested) {
     EXPECT_TRUE(owner.kept_modes.empty());
 }
 
+// A node that was about to delete an inode and opened it meanwhile kept others from opening it, until both waited.
+TEST_F(LockCacheTest, AnInodeThatIsOpenHereCanBeOpenedElsewhereThoughItWasToBeDeleted) {
+    const LockName open{LockType::open, 7};
+    const auto is_left_shared = [&] {
+        const auto* release = actions.empty() ? nullptr : std::get_if<ReleaseLock>(&actions.back());
+        return release != nullptr && release->name == open && release->keep == LockMode::shared;
+    };
+    locks.want(open, LockMode::shared, now, actions);
+    locks.on_granted(open, LockMode::shared, now, actions);
+    locks.want(open, LockMode::exclusive, now, actions);
+    locks.pin(open);
+    locks.on_granted(open, LockMode::exclusive, now, actions);
+    EXPECT_TRUE(is_left_shared());
+    EXPECT_EQ(locks.granted_mode(open), LockMode::shared);
+
+    locks.unpin(open, now, actions);
+    locks.want(open, LockMode::exclusive, now, actions);
+    locks.on_granted(open, LockMode::exclusive, now, actions);
+    locks.pin(open);
+    actions.clear();
+    locks.finish_open_lock(open, now, actions);
+    EXPECT_TRUE(is_left_shared());
+}
+
 }  // namespace
 }  // namespace clusterfs
