@@ -44,6 +44,9 @@ void Environment::trouble() {
         case 11:
             world_.machine(any()).ask_for_absence();
             break;
+        case 12:
+            pause_a_daemon();
+            break;
         default:
             break;
     }
@@ -91,6 +94,12 @@ void Environment::break_a_device() {
     const auto name = random_.pick(world_.device_names());
     world_.device(name).set_mode(random_.one_in(3) ? DeviceMode::good
                                                    : static_cast<DeviceMode>(random_.below(device_modes)));
+}
+
+// Of two that shoot at each other the delay decides who lives. A pause that lasts as long would let both die.
+void Environment::pause_a_daemon() {
+    if (world_.size() == 2) return;
+    world_.machine(any()).pause_daemon(random_.between(Duration::milliseconds(1), Duration::seconds(8)));
 }
 
 // Over a link that only the programs have.

@@ -19,6 +19,7 @@ class Environment {
     void cut_power();
     void split();
     void heal();
+    void pause_a_daemon();
     void crash_a_daemon();
     void break_a_device();
     void somebody_asks();

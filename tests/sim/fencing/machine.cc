@@ -3,11 +3,18 @@
 #include <algorithm>
 
 #include "base/ensure.hh"
+#include "base/probe.hh"
 #include "tests/sim/fencing/world.hh"
 
 namespace sim_fencing {
 
 using base::Duration;
+
+namespace {
+
+base::Probe probe_paused("simulated: a fencing daemon is paused");
+
+}  // namespace
 
 Machine::Machine(World& world, int index, sim::Random random)
     : world_(world),
@@ -46,8 +53,26 @@ void Machine::power_off() {
     world_.corosync().power_off(index_);
 }
 
+void Machine::pause_daemon(Duration lasts) {
+    if (!daemon_ || paused_) return;
+    world_.note(node(), "daemon is paused");
+    probe_paused.hit();
+    paused_ = true;
+    world_.scheduler().after(lasts, [this, process = process_] {
+        if (!daemon_ || process_ != process) return;
+        paused_ = false;
+        while (daemon_ && process_ == process && !waiting_.empty()) {
+            const auto event = std::move(waiting_.front());
+            waiting_.pop_front();
+            step(event);
+        }
+    });
+}
+
 void Machine::start_daemon() {
     ++process_;
+    paused_ = false;
+    waiting_.clear();
     absence_asked_.clear();
     daemon_ = std::make_unique<fencing::Fencer>(world_.settings_of(node()), life_.incarnation, disk_);
     world_.note(node(), "daemon starts");
@@ -98,6 +123,7 @@ void Machine::order_off(base::NodeId victim) {
 
 void Machine::step(const fencing::Event& event) {
     if (!daemon_) return;
+    if (paused_) return waiting_.push_back(event);
     base::ensure(!stepping_, "the simulator steps a daemon inside its own step");
     stepping_ = true;
     fencing::Actions actions;

@@ -1,6 +1,7 @@
 // One machine: its power, its life, its disk, its fencing daemon, and programs that ask for fences.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,6 +29,8 @@ class Machine : public Corosync::Listener {
     base::Instant last_on() const { return last_on_; }
 
     void start_daemon();
+    // Nothing that happens reaches the daemon for so long.
+    void pause_daemon(base::Duration lasts);
     void crash_daemon();
     const fencing::Fencer* daemon() const { return daemon_.get(); }
 
@@ -72,6 +75,8 @@ class Machine : public Corosync::Listener {
     std::uint32_t process_ = 0;  // counts the daemons of all lives
     std::uint64_t timer_ = 0;    // the newest timer; older ones are dead
     bool stepping_ = false;
+    bool paused_ = false;
+    std::deque<fencing::Event> waiting_;  // what has happened meanwhile
     Wishes wishes_;
     std::map<fencing::QuestionId, base::Instant> absence_asked_;  // of this daemon
     fencing::QuestionId next_question_ = 10;
