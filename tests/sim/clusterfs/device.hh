@@ -53,6 +53,11 @@ class Device : public clusterfs::SynchronousDevice {
     void end_flush(std::uint64_t finished);
     // Valid until something is written.
     const clusterfs::Block& current(clusterfs::BlockNumber number) const;
+    // Holds from now on what the other one holds, which nothing has been asked of.
+    void become_copy_of(const Device& other) { content_ = other.content_; }
+    bool has_same(const Device& other, clusterfs::BlockNumber number) const {
+        return content_.at(number) == other.content_.at(number) || current(number).bytes == other.current(number).bytes;
+    }
     // Reads as zeros.
     bool never_written(clusterfs::BlockNumber number) const {
         return content_.at(number) == nullptr && (below_ == nullptr || below_->never_written(number));
