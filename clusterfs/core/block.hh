@@ -17,8 +17,9 @@ inline constexpr std::size_t block_size = 4096;
 using BlockNumber = std::uint64_t;  // in blocks from the start of the device; 0 is never a metadata block
 using InodeNumber = BlockNumber;    // an inode is the block of that number
 
-// One block image, in memory of its own: devices that want aligned buffers are given others. Operations change private copies; once a copy was applied to the cache it is never changed again,
-// except that the commit that seals it (sequence and checksum) does so before anybody writes it.
+// One block image, in memory of its own: devices that want aligned buffers are given others. Operations change private
+// copies; once a copy was applied to the cache it is never changed again, except that the commit that seals it (sequence
+// and checksum) does so before anybody writes it.
 struct alignas(64) Block {
     std::array<std::byte, block_size> bytes{};
 
