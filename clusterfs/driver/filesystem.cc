@@ -25,6 +25,9 @@ Filesystem::Filesystem(MountDriver& driver, PosixLockService& advisory, Filesyst
     if (options.without_opens) driver_.invalidator().grow_to(writers_at_once);
 }
 
+// A thread that waited for the kernel may come back after the lock, and the mount, were gone.
+Filesystem::~Filesystem() { driver_.invalidator().end(); }
+
 operations::InodeReference Filesystem::reference(std::uint64_t node_id) const {
     if (node_id == root_node_id) return {driver_.superblock().root_inode, 0};
     return {node_id, known_.generation(node_id)};

@@ -46,6 +46,7 @@ struct FilesystemOptions {
 class Filesystem {
   public:
     Filesystem(MountDriver& driver, PosixLockService& advisory, FilesystemOptions options);
+    ~Filesystem();
     Filesystem(const Filesystem&) = delete;
     Filesystem& operator=(const Filesystem&) = delete;
 

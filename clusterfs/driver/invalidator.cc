@@ -15,13 +15,16 @@ void Invalidator::add_thread() {
     threads_.emplace_back([this] { work(); });
 }
 
-Invalidator::~Invalidator() {
+Invalidator::~Invalidator() { end(); }
+
+void Invalidator::end() {
     {
         const std::lock_guard lock(mutex_);
         ended_ = true;
     }
     more_.notify_all();
     for (auto& thread : threads_) thread.join();
+    threads_.clear();
 }
 
 void Invalidator::enqueue(std::function<void()> notification) {

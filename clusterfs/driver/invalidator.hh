@@ -24,6 +24,8 @@ class Invalidator {
     // that itself waits for what another notification brings about.
     void grow_to(std::size_t threads);
     std::size_t queued() const;
+    // What is queued is done and the threads have ended when this returns. Nothing may be added afterwards.
+    void end();
 
   private:
     void add_thread();

@@ -15,46 +15,22 @@ constexpr std::size_t kept_bytes_per_size = 32 * 1024 * 1024;
 
 }  // namespace
 
-IoBuffer::IoBuffer(IoBuffer&& other) noexcept
-    : pool_(other.pool_), data_(std::exchange(other.data_, nullptr)), size_(other.size_), capacity_(other.capacity_) {}
-
-IoBuffer& IoBuffer::operator=(IoBuffer&& other) noexcept {
-    if (this == &other) return *this;
-    if (data_ != nullptr) pool_->give_back(data_, capacity_);
-    pool_ = other.pool_;
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = other.size_;
-    capacity_ = other.capacity_;
-    return *this;
-}
-
-IoBuffer::~IoBuffer() {
-    if (data_ != nullptr) pool_->give_back(data_, capacity_);
-}
-
-IoBufferPool::~IoBufferPool() {
+KeptBuffers::~KeptBuffers() {
     for (auto& buffers : free_) {
         for (auto* buffer : buffers) std::free(buffer);
     }
 }
 
-IoBuffer IoBufferPool::take(std::size_t size) {
-    const std::size_t capacity = std::bit_ceil(std::max(size, block_size));
-    {
-        const std::lock_guard lock(mutex_);
-        auto& buffers = free_[static_cast<std::size_t>(std::countr_zero(capacity))];
-        if (!buffers.empty()) {
-            auto* data = buffers.back();
-            buffers.pop_back();
-            return {this, data, size, capacity};
-        }
-    }
-    auto* data = static_cast<std::byte*>(std::aligned_alloc(block_size, capacity));
-    base::ensure(data != nullptr, "no memory for file data");
-    return {this, data, size, capacity};
+std::byte* KeptBuffers::take(std::size_t capacity) {
+    const std::lock_guard lock(mutex_);
+    auto& buffers = free_[static_cast<std::size_t>(std::countr_zero(capacity))];
+    if (buffers.empty()) return nullptr;
+    auto* data = buffers.back();
+    buffers.pop_back();
+    return data;
 }
 
-void IoBufferPool::give_back(std::byte* data, std::size_t capacity) {
+void KeptBuffers::give_back(std::byte* data, std::size_t capacity) {
     {
         const std::lock_guard lock(mutex_);
         auto& buffers = free_[static_cast<std::size_t>(std::countr_zero(capacity))];
@@ -64,6 +40,34 @@ void IoBufferPool::give_back(std::byte* data, std::size_t capacity) {
         }
     }
     std::free(data);
+}
+
+IoBuffer::IoBuffer(IoBuffer&& other) noexcept
+    : kept_(std::move(other.kept_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(other.size_),
+      capacity_(other.capacity_) {}
+
+IoBuffer& IoBuffer::operator=(IoBuffer&& other) noexcept {
+    if (this == &other) return *this;
+    if (data_ != nullptr) kept_->give_back(data_, capacity_);
+    kept_ = std::move(other.kept_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = other.size_;
+    capacity_ = other.capacity_;
+    return *this;
+}
+
+IoBuffer::~IoBuffer() {
+    if (data_ != nullptr) kept_->give_back(data_, capacity_);
+}
+
+IoBuffer IoBufferPool::take(std::size_t size) {
+    const std::size_t capacity = std::bit_ceil(std::max(size, block_size));
+    auto* data = kept_->take(capacity);
+    if (data == nullptr) data = static_cast<std::byte*>(std::aligned_alloc(block_size, capacity));
+    base::ensure(data != nullptr, "no memory for file data");
+    return {kept_, data, size, capacity};
 }
 
 }  // namespace clusterfs

@@ -4,15 +4,31 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hh"
 
 namespace clusterfs {
 
-class IoBufferPool;
+// What was given back, by size. Lives as long as a buffer does: the last ones are given back by a device that outlives
+// the mount.
+class KeptBuffers {
+  public:
+    KeptBuffers() = default;
+    KeptBuffers(const KeptBuffers&) = delete;
+    KeptBuffers& operator=(const KeptBuffers&) = delete;
+    ~KeptBuffers();
 
-// Owns one buffer; gives it back to its pool when destroyed.
+    std::byte* take(std::size_t capacity);  // nullptr: there is none
+    void give_back(std::byte* data, std::size_t capacity);
+
+  private:
+    std::mutex mutex_;
+    std::vector<std::vector<std::byte*>> free_ = std::vector<std::vector<std::byte*>>(64);  // by log2 of capacity
+};
+
+// Owns one buffer; gives it back when destroyed.
 class IoBuffer {
   public:
     IoBuffer() = default;
@@ -27,10 +43,10 @@ class IoBuffer {
 
   private:
     friend class IoBufferPool;
-    IoBuffer(IoBufferPool* pool, std::byte* data, std::size_t size, std::size_t capacity)
-        : pool_(pool), data_(data), size_(size), capacity_(capacity) {}
+    IoBuffer(std::shared_ptr<KeptBuffers> kept, std::byte* data, std::size_t size, std::size_t capacity)
+        : kept_(std::move(kept)), data_(data), size_(size), capacity_(capacity) {}
 
-    IoBufferPool* pool_ = nullptr;
+    std::shared_ptr<KeptBuffers> kept_;
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
@@ -38,20 +54,11 @@ class IoBuffer {
 
 class IoBufferPool {
   public:
-    IoBufferPool() = default;
-    IoBufferPool(const IoBufferPool&) = delete;
-    IoBufferPool& operator=(const IoBufferPool&) = delete;
-    ~IoBufferPool();
-
     // Contents are undefined. Any thread.
     IoBuffer take(std::size_t size);
 
   private:
-    friend class IoBuffer;
-    void give_back(std::byte* data, std::size_t capacity);
-
-    std::mutex mutex_;
-    std::vector<std::vector<std::byte*>> free_ = std::vector<std::vector<std::byte*>>(64);  // by log2 of capacity
+    std::shared_ptr<KeptBuffers> kept_ = std::make_shared<KeptBuffers>();
 };
 
 }  // namespace clusterfs

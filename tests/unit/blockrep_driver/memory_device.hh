@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 
 #include "base/aligned_buffer.hh"
@@ -51,7 +52,7 @@ class MemoryDevice : public DevicePort {
     std::deque<std::function<void()>> held;
     bool frozen = false;
     bool failing = false;
-    int clients = 0;
+    std::atomic<int> clients = 0;
     int flushes = 0;
     int stable_writes = 0;
 
@@ -78,7 +79,7 @@ class OneDevice : public DeviceDirectory {
         if (name == "r0" || name.empty()) return device_;
         return base::failure(std::errc::no_such_device, "there is no such resource");
     }
-    bool refused = false;
+    std::atomic<bool> refused = false;
 
   private:
     std::shared_ptr<DevicePort> device_;

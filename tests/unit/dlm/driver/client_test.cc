@@ -62,6 +62,11 @@ class Node {
         std::printf("%s\n", json.text().c_str());
         return false;
     }
+    template <typename Condition>
+    bool look(Condition condition) {
+        const std::lock_guard lock(mutex_);
+        return condition();
+    }
     template <typename Work>
     void say(Work work) {
         const std::lock_guard lock(mutex_);
@@ -167,12 +172,14 @@ TEST(LockspaceClient, DeadMembersLocksWaitForTheFenceAndTheRelease) {
     const auto fresh = a.client->request("fresh", Mode::EX, {});
     EXPECT_EQ(waiting.answer, Answer::queued);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    EXPECT_FALSE(a.saw(NodePhase::recovered));
-    ASSERT_TRUE(a.gate.asked.has_value());
-    a.post([&] { a.gate.fenced(*a.gate.asked); });
+    EXPECT_FALSE(a.look([&] { return a.saw(NodePhase::recovered); }));
+    a.post([&] {
+        EXPECT_TRUE(a.gate.asked.has_value());
+        if (a.gate.asked) a.gate.fenced(*a.gate.asked);
+    });
     ASSERT_TRUE(a.wait([&] { return a.saw(NodePhase::recovered); }));
     const auto journal = a.lock("J1", Mode::EX, Flag::recovery);
-    EXPECT_FALSE(a.has_completed(waiting.lock));
+    EXPECT_FALSE(a.look([&] { return a.has_completed(waiting.lock); }));
     a.client->release_dead(b->life);
     ASSERT_TRUE(a.wait([&] { return a.has_completed(waiting.lock) && a.has_completed(fresh.lock); }));
     a.client->unlock(journal);
