@@ -97,7 +97,9 @@ void World::mounted(std::uint32_t index) {
 
 void World::recovered(std::uint32_t index, std::uint32_t by) {
     if (unrecovered_.erase(index) == 0) return;
-    const auto kept = workload_->marker(machine(by).disk().data(), static_cast<int>(index));
+    // Without a good disk of its own it has replayed on the other one's.
+    const bool has_disk = machine(by).resource().disk() == blockrep::DiskState::UpToDate;
+    const auto kept = workload_->marker(machine(has_disk ? by : 1 - by).disk().data(), static_cast<int>(index));
     say("node " + std::to_string(index) + " recovered up to operation " + std::to_string(kept));
     if (kept < members_[index].committed_up_to) {
         throw sim::Violation("operation " + std::to_string(members_[index].committed_up_to) + " of node " +

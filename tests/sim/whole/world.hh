@@ -42,7 +42,7 @@ class World {
 
     void mounted(std::uint32_t index);
     void unmounted(std::uint32_t index);
-    // `by`: whose disk tells what is there.
+    // `by`: who has replayed.
     void recovered(std::uint32_t index, std::uint32_t by);
 
     // Nobody is called dead who lives.
