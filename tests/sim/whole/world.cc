@@ -14,6 +14,7 @@ namespace {
 using sim::filesystem_blocks;
 constexpr int clients_per_node = 3;
 
+base::Probe probe_only_copy("simulated: the only good copy has trouble");
 base::Probe probe_one_way("simulated: the replication link carries one way only");
 base::Probe probe_deaf("simulated: the lock network carries one way only");
 
@@ -204,7 +205,9 @@ void World::pause(std::uint32_t index) {
 }
 
 void World::trouble_disk(std::uint32_t index) {
-    if (!machine(0).is_full_replica() || !machine(1).is_full_replica() || machine(1 - index).disk_is_troubled()) return;
+    if (!machine(index).powered()) return;
+    const bool spare = machine(0).is_full_replica() && machine(1).is_full_replica();
+    if (!spare || machine(1 - index).disk_is_troubled()) probe_only_copy.hit();
     Machine::DiskTrouble trouble;
     const auto kinds = random_.between(1, 15);
     trouble.reads = (kinds & 1) != 0;
