@@ -40,7 +40,7 @@ Node::Node(Surroundings& around, sim::Random random, base::NodeId id, bool quora
     : around_(around),
       random_(random),
       id_(id),
-      forget_after_(random_.between(Duration::milliseconds(20), Duration::seconds(3))),
+      forget_after_(random_.between(Duration::seconds(1), Duration::seconds(10))),
       quorate_(quorate) {}
 
 Node::~Node() = default;
@@ -77,12 +77,13 @@ void Node::pause(Duration lasts) {
     if (!lockspace_ || std::exchange(paused_, true)) return;
     trace("is paused");
     probe_paused.hit();
-    after(lasts, [this, run = run_] {
+    around_.scheduler.after(lasts, [this, run = run_] {
+        if (run != run_) return;
         paused_ = false;
         while (run == run_ && !paused_ && !waiting_.empty()) {
-            const auto event = std::move(waiting_.front());
+            const auto work = std::move(waiting_.front());
             waiting_.pop_front();
-            step(event);
+            work();
         }
     });
 }
@@ -109,7 +110,9 @@ void Node::crash() {
 
 void Node::after(Duration delay, std::function<void()> work) {
     around_.scheduler.after(delay, [this, run = run_, work = std::move(work)] {
-        if (run == run_ && lockspace_) work();
+        if (run != run_ || !lockspace_) return;
+        if (paused_) return waiting_.push_back(work);
+        work();
     });
 }
 
@@ -126,7 +129,7 @@ void Node::quorum(bool quorate) {
 
 void Node::step(const dlm::Event& event) {
     if (!lockspace_) return;
-    if (paused_) return waiting_.push_back(event);
+    if (paused_) return waiting_.push_back([this, event] { step(event); });
     dlm::Actions actions;
     lockspace_->step(event, around_.scheduler.now(), actions);
     if (random_.one_in(16)) lockspace_->check_invariants();
@@ -197,7 +200,7 @@ void Node::await_nobody_missing(std::uint64_t question) {
 // ---- the client ----------------------------------------------------------------------------------------------------
 void Node::act_sometime() {
     after(random_.between(Duration::microseconds(100), Duration::milliseconds(30)), [this] {
-        if (!paused_) act();
+        act();
         act_sometime();
     });
 }

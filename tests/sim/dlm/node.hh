@@ -39,7 +39,7 @@ class Node {
     ~Node();
 
     void boot(bool same_life);
-    // Nothing that happens reaches it for so long.
+    // Nothing that happens reaches it for so long, and it does nothing.
     void pause(base::Duration lasts);
     void crash();
     bool up() const { return lockspace_ != nullptr; }
@@ -96,7 +96,9 @@ class Node {
     Surroundings& around_;
     sim::Random random_;
     base::NodeId id_;
-    base::Duration forget_after_;  // of the seed
+    // Of the seed. Less than it takes a member to come back, and a master may forget what is newer than what is told
+    // again.
+    base::Duration forget_after_;
     bool quorate_;
     bool powered_ = false;
     bool calm_ = false;
@@ -114,7 +116,7 @@ class Node {
     std::uint32_t process_ = 100;
     std::set<base::NodeIncarnation> known_fenced_;
     bool paused_ = false;
-    std::deque<dlm::Event> waiting_;  // what has happened meanwhile
+    std::deque<std::function<void()>> waiting_;  // what has happened meanwhile
     std::optional<base::Instant> armed_;
 };
 
