@@ -133,9 +133,9 @@ void Lockspace::serve_all() {
     publish(std::move(notices));
 }
 
+// It stays among the unknown dead: its writes are repaired, but a value block that it wrote is still not known.
 void Lockspace::release_dead(const base::NodeIncarnation& life) {
     probe_released_dead.hit();
-    unknown_dead_.erase(life);
     MasterNotices notices;
     for (auto& [name, mastered] : mastered_) {
         if (mastered.resource.withheld_for().empty()) continue;

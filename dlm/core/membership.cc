@@ -12,6 +12,7 @@ base::Probe probe_round_started("dlm: a round of recovery begins");
 base::Probe probe_buried("dlm: a dead member is buried");
 base::Probe probe_group_lost("dlm: the group is lost");
 base::Probe probe_lost_quorum("dlm: the quorum changes");
+base::Probe probe_released_again("dlm: a release is told to who had not heard it");
 
 bool contains_session(const std::vector<Member>& members, const base::Uuid& session) {
     return std::any_of(members.begin(), members.end(), [&](const Member& m) { return m.session == session; });
@@ -171,6 +172,7 @@ void Membership::agree(Actions& actions) {
     round_ = std::move(next);
     resumed_.clear();
     bury(dead, actions);
+    tell_released_again(actions);
     somebody_may_be_missing_ =
         std::all_of(statuses_.begin(), statuses_.end(), [](const auto& each) { return each.second.completed == 0; });
     if (somebody_may_be_missing_) actions.push_back(AwaitNobodyMissing{++question_});
@@ -195,6 +197,16 @@ void Membership::bury(const std::vector<Member>& dead, Actions& actions) {
         } else {
             actions.push_back(RequestFence{member.life});
         }
+    }
+}
+
+// A release reaches only those who are in sight of its sender, and nobody repairs a second time: whoever has heard it
+// tells who has not. Before its Ready, so that no rebuild begins with a life that one of the members knows as released.
+void Membership::tell_released_again(Actions& actions) {
+    for (const auto& member : dead_) {
+        if (!released_.contains(member.life)) continue;
+        probe_released_again.hit();
+        actions.push_back(Multicast{ReleaseDead{member.life}});
     }
 }
 
@@ -258,6 +270,7 @@ void Membership::resume(Actions& actions) {
 }
 
 void Membership::on_release(const base::NodeIncarnation& life) {
+    released_.insert(life);
     released_since_start_.insert(life);
     std::erase_if(dead_, [&](const Member& member) { return member.life == life; });
 }

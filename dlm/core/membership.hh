@@ -97,6 +97,7 @@ class Membership {
     bool everybody_may_take_part(Actions& actions);
     void bury(const std::vector<Member>& dead, Actions& actions);
     std::vector<Member> find_dead() const;
+    void tell_released_again(Actions& actions);
     void become_ready(Actions& actions);
     void resume(Actions& actions);
     void finish_leaving(Actions& actions);
@@ -111,7 +112,8 @@ class Membership {
     std::vector<base::GroupMember> view_;
     std::optional<RoundId> current_;  // delivered in this view
     Statuses statuses_;
-    std::set<base::NodeIncarnation> released_since_start_;
+    std::set<base::NodeIncarnation> released_;              // heard here; a life that is over stays over
+    std::set<base::NodeIncarnation> released_since_start_;  // heard by all of this round
     Round round_;
     std::vector<Member> members_;  // of round_: those that do not leave
     std::vector<Member> dead_;

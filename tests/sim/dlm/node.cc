@@ -354,6 +354,7 @@ void Node::repair(dlm::LockId id, const base::NodeIncarnation& dead) {
     after(random_.between(Duration::milliseconds(1), Duration::milliseconds(300)), [this, id, dead] {
         around_.repaired.insert(dead);
         around_.truth.released(dead);
+        trace("has repaired what node " + std::to_string(dead.node.value) + " left");
         step(dlm::DeadReleaseRequested{dead});
         unlock(id);
     });

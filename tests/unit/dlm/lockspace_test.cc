@@ -168,6 +168,92 @@ TEST(Lockspace, UnknownNamesAreWithheldToo) {
     EXPECT_TRUE(group.holds(a, lock));
 }
 
+// Who repaired it was cut off when it said so, and nobody repairs a second time.
+TEST(Lockspace, AReleaseThatOnlyOneSideHeardIsToldAgain) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    const auto c = group.add();
+    for (int i = 0; i < 10; ++i) group.request(c, "n" + std::to_string(i), Mode::EX);
+    group.settle();
+    group.remove(c, base::LeaveReason::node_down);
+    group.fence(c);
+    ASSERT_TRUE(saw(group[a], NodePhase::recovered));
+    group.cut_off(a);
+    group.step(a, DeadReleaseRequested{group[c].self.life});
+    group.settle();
+    const auto early = group.request(b, "n0", Mode::EX);
+    EXPECT_FALSE(group.holds(b, early));
+    group.join_again(a);
+    EXPECT_TRUE(group.holds(b, early));
+    for (int i = 1; i < 10; ++i) {
+        const auto lock = group.request(b, "n" + std::to_string(i), Mode::EX);
+        group.settle();
+        EXPECT_TRUE(group.holds(b, lock)) << i;
+    }
+}
+
+// What is told again is that life, not another one of its node or one that died meanwhile.
+TEST(Lockspace, AReleaseToldAgainReleasesNobodyElse) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    const auto c = group.add();
+    const auto d = group.add();
+    group.remove(c, base::LeaveReason::node_down);
+    group.fence(c);
+    group.cut_off(a);
+    group.step(a, DeadReleaseRequested{group[c].self.life});
+    group.settle();
+    group.remove(d, base::LeaveReason::node_down);
+    group.join_again(a);
+    group.fence(d);
+    ASSERT_TRUE(saw(group[b], NodePhase::recovered));
+    const auto lock = group.request(b, "n", Mode::EX);
+    group.settle();
+    EXPECT_FALSE(group.holds(b, lock));
+    group.step(b, DeadReleaseRequested{group[d].self.life});
+    group.settle();
+    EXPECT_TRUE(group.holds(b, lock));
+}
+
+// The release says that what c may have written is repaired, not that the master has its value block.
+TEST(Lockspace, AReleaseBeforeTheRebuildIsKnownToBeDoneMakesNoValueValid) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    const auto c = group.add();
+    group.request(b, "n", Mode::NL, Flag::value_block);
+    group.settle();
+    group.request(c, "n", Mode::EX, Flag::value_block);
+    group.settle();
+    // c dies in a rebuild in which b has not heard it.
+    const auto from_c = [&](std::uint32_t to, const Event& event) {
+        const auto* arrived = std::get_if<PeerMessageArrived>(&event);
+        return to == b && arrived != nullptr && arrived->session == group[c].self.session;
+    };
+    group.is_lost = from_c;
+    group.add();
+    group.remove(c, base::LeaveReason::node_down);
+    // b rebuilds without it, and does not hear that all have.
+    group.is_lost = [&](std::uint32_t to, const Event& event) {
+        const auto* delivered = std::get_if<GroupMessageDelivered>(&event);
+        return to == b && delivered != nullptr && std::holds_alternative<Resumed>(delivered->message);
+    };
+    group.fence(c);
+    ASSERT_TRUE(saw(group[a], NodePhase::recovered));
+    ASSERT_FALSE(saw(group[b], NodePhase::recovered));
+    group.cut_off(b);
+    group.is_lost = {};
+    group.step(a, DeadReleaseRequested{group[c].self.life});
+    group.settle();
+    group.join_again(b);
+    const auto reader = group.request(b, "n", Mode::PR, Flag::value_block);
+    group.settle();
+    ASSERT_TRUE(group.holds(b, reader));
+    EXPECT_FALSE(group.completion(b, reader)->value->valid);
+}
+
 TEST(Lockspace, LeavingKeepsLocksAndValues) {
     NodeGroup group;
     const auto a = group.add();

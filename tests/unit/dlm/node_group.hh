@@ -1,10 +1,12 @@
 // Lockspaces in one thread: everything that one tells another arrives, in order, when settle() is called.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "dlm/core/lockspace.hh"
@@ -37,6 +39,26 @@ class NodeGroup {
         announce({node.self.process}, {});
         settle();
         return id;
+    }
+    // The network falls apart: that node is alone, and so are the others. They go on until join_again().
+    void cut_off(std::uint32_t id) {
+        const auto self = nodes_.at(id).self.process;
+        std::erase(group_, self);
+        alone_.insert(id);
+        std::vector<base::GroupLeft> lost;
+        for (const auto& member : group_) lost.push_back({member, base::LeaveReason::node_down});
+        mail_.push_back({id, ViewChanged{{{self}, {}, lost}}});
+        announce({}, {{self, base::LeaveReason::node_down}});
+        settle();
+    }
+    void join_again(std::uint32_t id) {
+        const auto self = nodes_.at(id).self.process;
+        const auto others = group_;
+        alone_.erase(id);
+        group_.insert(std::lower_bound(group_.begin(), group_.end(), self), self);
+        for (const auto& member : others) mail_.push_back({member.node.value, ViewChanged{{group_, {self}, {}}}});
+        mail_.push_back({id, ViewChanged{{group_, others, {}}}});
+        settle();
     }
     void remove(std::uint32_t id, base::LeaveReason reason) {
         std::erase(group_, nodes_.at(id).self.process);
@@ -71,7 +93,7 @@ class NodeGroup {
         while (!mail_.empty()) {
             auto [to, event] = std::move(mail_.front());
             mail_.pop_front();
-            if (is_member(to)) step(to, event);
+            if (is_member(to) && !(is_lost && is_lost(to, event))) step(to, event);
         }
         for (const auto& member : group_) nodes_.at(member.node.value).lockspace->check_invariants();
     }
@@ -87,11 +109,13 @@ class NodeGroup {
     }
 
     base::Instant now;
-    std::size_t messages = 0;  // over TCP
+    std::function<bool(std::uint32_t to, const Event&)> is_lost;  // what never arrives
+    std::size_t messages = 0;                                     // over TCP
 
   private:
     bool is_member(std::uint32_t id) const {
-        return std::any_of(group_.begin(), group_.end(), [&](const auto& m) { return m.node.value == id; });
+        return alone_.contains(id) ||
+               std::any_of(group_.begin(), group_.end(), [&](const auto& m) { return m.node.value == id; });
     }
     void announce(std::vector<base::GroupMember> joined, std::vector<base::GroupLeft> left) {
         for (const auto& member : group_) mail_.push_back({member.node.value, ViewChanged{{group_, joined, left}}});
@@ -110,6 +134,7 @@ class NodeGroup {
             if (nobody_missing) mail_.push_back({id, NobodyMissing{await->question}});
         } else if (auto* multicast = std::get_if<Multicast>(&action)) {
             const GroupMessageDelivered event{node.self.process, multicast->message};
+            if (alone_.contains(id)) return mail_.push_back({id, event});
             for (const auto& member : group_) mail_.push_back({member.node.value, event});
         } else if (auto* sent = std::get_if<SendToPeer>(&action)) {
             ++messages;
@@ -122,11 +147,11 @@ class NodeGroup {
         } else if (std::holds_alternative<Lost>(action)) {
             node.lost = true;
         }
-        (void)id;
     }
 
     std::map<std::uint32_t, Node> nodes_;
     std::vector<base::GroupMember> group_;
+    std::set<std::uint32_t> alone_;
     std::deque<std::pair<std::uint32_t, Event>> mail_;
     std::uint64_t next_ = 1;
 };
