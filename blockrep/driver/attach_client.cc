@@ -1,6 +1,7 @@
 #include "blockrep/driver/attach_client.hh"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 
 #include "base/ensure.hh"
+#include "base/io/clock.hh"
 #include "base/io/log.hh"
 #include "base/io/random.hh"
 #include "base/io/unix_socket.hh"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr auto retry_after = base::Duration::milliseconds(100);
 constexpr auto retry_limit = base::Duration::milliseconds(500);  // of one attempt, while the loop waits
+constexpr auto longest_goodbye = base::Duration::seconds(2);
 constexpr std::size_t input_size = 16 * 1024;
 
 void set_time_limit(int socket, base::Duration limit) {
@@ -67,7 +70,21 @@ AttachClient::AttachClient(base::EventLoop& loop, std::string resource, Options 
       identity_(base::random_uuid()),
       input_(input_size) {}
 
-AttachClient::~AttachClient() = default;
+// Whoever sees us end may want the device at once: it is free when the daemon has hung up, too.
+AttachClient::~AttachClient() {
+    reading_.reset();
+    writing_.reset();
+    const auto until = base::monotonic_now() + longest_goodbye;
+    const std::lock_guard lock(mutex_);
+    if (!socket_.is_open() || ::shutdown(socket_.get(), SHUT_WR) != 0) return;
+    char rest[4096];
+    for (ssize_t got = -1; got != 0 && base::monotonic_now() < until;) {
+        pollfd end{socket_.get(), POLLIN, 0};
+        ::poll(&end, 1, 100);
+        got = ::recv(socket_.get(), rest, sizeof rest, MSG_DONTWAIT);
+        if (got < 0 && errno != EAGAIN && errno != EINTR) return;
+    }
+}
 
 base::Result<std::unique_ptr<AttachClient>> AttachClient::open(base::EventLoop& loop, const std::string& resource,
                                                                Options options) {

@@ -19,7 +19,8 @@ namespace blockrep {
 
 // Requests may be made on any thread; completions run on the loop thread. Memory from take_buffer() travels without a
 // copy, any other is copied through the pool. When blockrepd is away, requests wait and are made again when it is back
-// (in the same order; nothing is failed). Destroy it on the loop thread, with nothing in flight.
+// (in the same order; nothing is failed). Destroy it on the loop thread, with nothing in flight; the device is not in use
+// by it any more then (the daemon is waited for, 2 s at most).
 class AttachClient : public base::BlockDevice {
   public:
     struct Options {

@@ -217,7 +217,8 @@ void AttachSession::hang_up(const std::string& why) {
     if (!why.empty()) base::log_info("{}", why);
     reading_.reset();
     writing_.reset();
-    socket_.reset();
+    const auto socket =
+        std::exchange(socket_, {});  // closed last: the client waits for that, and the device is free then
     if (events_.hung_up) events_.hung_up(self);
     check_drained();
 }

@@ -40,8 +40,8 @@ class AttachTest : public LoopTest {
             client_loop_.post([this] {
                 client_.reset();
                 client_loop_.stop();
+                loop_.post([this] { done(); });
             });
-            loop_.post([&] { done(); });
         });
         run_until_done();
         client_loop_.post([this] { client_loop_.stop(); });
@@ -84,6 +84,22 @@ class AttachTest : public LoopTest {
     base::EventLoop client_loop_;
     std::unique_ptr<AttachClient> client_;
 };
+
+TEST_F(AttachTest, TheDeviceIsFreeOnceItsClientIsGone) {
+    run_story([this] {
+        for (int i = 0; i < 50; ++i) {
+            attach();
+            EXPECT_EQ(device_->clients, 1);
+            wait([&](auto complete) {
+                client_loop_.post([=, this] {
+                    client_.reset();
+                    EXPECT_EQ(device_->clients, 0);
+                    complete({});
+                });
+            }).value();
+        }
+    });
+}
 
 TEST_F(AttachTest, ReadsWhatWasWrittenFromAnyMemory) {
     run_story([this] {
