@@ -260,18 +260,30 @@ void Membership::resume(Actions& actions) {
     for (const auto& member : leavers_) {
         if (member != self_) actions.push_back(NodeNotice{member.life, NodePhase::left});
     }
-    for (const auto& member : dead_) {
+    tell_recovered(actions);
+    // Not when the wish came during this round: the others then count on us until the next one.
+    if (std::find(leavers_.begin(), leavers_.end(), self_) != leavers_.end()) finish_leaving(actions);
+}
+
+// Whoever was told of a death is told of its end, although another one's client may have been faster.
+void Membership::tell_recovered(Actions& actions) {
+    const auto tell = [&](const Member& member) {
+        if (!is_fenced(member.life)) return false;
         if (told_recovered_.insert(member.session).second) {
             actions.push_back(NodeNotice{member.life, NodePhase::recovered});
         }
-    }
-    // Not when the wish came during this round: the others then count on us until the next one.
-    if (std::find(leavers_.begin(), leavers_.end(), self_) != leavers_.end()) finish_leaving(actions);
+        return true;
+    };
+    std::for_each(dead_.begin(), dead_.end(), tell);
+    std::erase_if(released_early_, tell);
 }
 
 void Membership::on_release(const base::NodeIncarnation& life) {
     released_.insert(life);
     released_since_start_.insert(life);
+    for (const auto& member : dead_) {
+        if (member.life == life) released_early_.insert(member);
+    }
     std::erase_if(dead_, [&](const Member& member) { return member.life == life; });
 }
 

@@ -100,6 +100,7 @@ class Membership {
     void tell_released_again(Actions& actions);
     void become_ready(Actions& actions);
     void resume(Actions& actions);
+    void tell_recovered(Actions& actions);
     void finish_leaving(Actions& actions);
     void lose(std::string why, Actions& actions);
     bool is_fenced(const base::NodeIncarnation& life) const { return fenced_.contains(life); }
@@ -114,6 +115,7 @@ class Membership {
     Statuses statuses_;
     std::set<base::NodeIncarnation> released_;              // heard here; a life that is over stays over
     std::set<base::NodeIncarnation> released_since_start_;  // heard by all of this round
+    std::set<Member> released_early_;                       // of the dead; the client may not know of it yet
     Round round_;
     std::vector<Member> members_;  // of round_: those that do not leave
     std::vector<Member> dead_;

@@ -217,8 +217,9 @@ TEST(Lockspace, AReleaseToldAgainReleasesNobodyElse) {
     EXPECT_TRUE(group.holds(b, lock));
 }
 
-// The release says that what c may have written is repaired, not that the master has its value block.
-TEST(Lockspace, AReleaseBeforeTheRebuildIsKnownToBeDoneMakesNoValueValid) {
+// The release says that what c may have written is repaired, not that the master has its value block. And b's client
+// has to know, too.
+TEST(Lockspace, AReleaseBeforeTheRebuildIsKnownToBeDone) {
     NodeGroup group;
     const auto a = group.add();
     const auto b = group.add();
@@ -248,6 +249,7 @@ TEST(Lockspace, AReleaseBeforeTheRebuildIsKnownToBeDoneMakesNoValueValid) {
     group.step(a, DeadReleaseRequested{group[c].self.life});
     group.settle();
     group.join_again(b);
+    EXPECT_TRUE(saw(group[b], NodePhase::recovered));
     const auto reader = group.request(b, "n", Mode::PR, Flag::value_block);
     group.settle();
     ASSERT_TRUE(group.holds(b, reader));
