@@ -1,5 +1,6 @@
 #include "tests/sim/dlm/node.hh"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/ensure.hh"
@@ -346,18 +347,35 @@ void Node::on(dlm::NodeNotice& notice) {
     if (notice.phase == dlm::NodePhase::died) around_.truth.noticed(session_, notice.life);
     if (notice.phase != dlm::NodePhase::recovered) return;
     if (!known_fenced_.contains(notice.life)) throw sim::Violation("recovered before it was fenced");
-    after({},
-          [this, life = notice.life] { ask("J" + std::to_string(life.node.value), Mode::EX, Flag::recovery, life); });
+    after({}, [this, life = notice.life] {
+        repair_without_journal(next_lock_, life);
+        ask("J" + std::to_string(life.node.value), Mode::EX, Flag::recovery, life);
+    });
 }
 
 void Node::repair(dlm::LockId id, const base::NodeIncarnation& dead) {
-    after(random_.between(Duration::milliseconds(1), Duration::milliseconds(300)), [this, id, dead] {
-        around_.repaired.insert(dead);
-        around_.truth.released(dead);
-        trace("has repaired what node " + std::to_string(dead.node.value) + " left");
-        step(dlm::DeadReleaseRequested{dead});
-        unlock(id);
+    around_.somebody_repairs(id_, dead.node);
+    after(random_.between(Duration::milliseconds(1), Duration::milliseconds(300)),
+          [this, id, dead] { release(id, dead); });
+}
+
+// The next life has its journal already: nothing was written under it by a life that never got it, or it was released
+// by one whose word died with it.
+void Node::repair_without_journal(dlm::LockId id, const base::NodeIncarnation& dead) {
+    after(Duration::seconds(1), [this, id, dead] {
+        const auto lock = locks_.find(id);
+        if (lock == locks_.end()) return;
+        if (lock->second.operation && around_.nobody_else_releases(dead)) return release(id, dead);
+        repair_without_journal(id, dead);
     });
+}
+
+void Node::release(dlm::LockId id, const base::NodeIncarnation& dead) {
+    around_.released_by[dead].insert(session_);
+    around_.truth.released(dead);
+    trace("has repaired what node " + std::to_string(dead.node.value) + " left");
+    step(dlm::DeadReleaseRequested{dead});
+    unlock(id);
 }
 
 void Node::leave() {
@@ -375,10 +393,15 @@ bool Node::idle() const {
     if (!lockspace_) return true;
     for (const auto& [id, lock] : locks_) {
         // Who was second to repair may wait behind the new life of the repaired node.
-        if (lock.repairs && around_.repaired.contains(*lock.repairs)) continue;
+        if (lock.repairs && around_.released_by.contains(*lock.repairs)) continue;
         if (!lock.is_journal || lock.operation) return false;
     }
     return lockspace_->phase() == dlm::Membership::Phase::running;
+}
+
+bool Node::has_journal() const {
+    return lockspace_ && std::any_of(locks_.begin(), locks_.end(),
+                                     [](const auto& each) { return each.second.is_journal && each.second.granted; });
 }
 
 std::string Node::describe() const {

@@ -28,9 +28,12 @@ struct Surroundings {
     // Whether a node may be at work that the asker does not see.
     std::function<bool(base::GroupMember asker)> somebody_is_missing;
     std::function<void()> somebody_left;
+    std::function<void(base::NodeId who, base::NodeId dead)> somebody_repairs;
     std::function<void(const std::string&)> trace;
-    // Journals repaired: the life whose slot it was.
-    std::set<base::NodeIncarnation>& repaired;
+    // Who has released which life. A mount releases whatever it was told of; here one is enough as long as it lives, so
+    // that a release that is lost is missed.
+    std::map<base::NodeIncarnation, std::set<base::Uuid>>& released_by;
+    std::function<bool(const base::NodeIncarnation&)> nobody_else_releases;
 };
 
 class Node {
@@ -48,6 +51,8 @@ class Node {
     bool powered() const { return powered_; }
     const base::NodeIncarnation& life() const { return life_; }
     base::NodeId id() const { return id_; }
+    const base::Uuid& session() const { return session_; }
+    bool has_journal() const;
     void life_fenced(const base::NodeIncarnation& dead);
     void quorum(bool quorate);
     void leave();
@@ -89,6 +94,8 @@ class Node {
     void cancel(dlm::LockId id);
     dlm::Flags some_flags(bool conversion, dlm::Mode mode);
     void repair(dlm::LockId id, const base::NodeIncarnation& dead);
+    void repair_without_journal(dlm::LockId id, const base::NodeIncarnation& dead);
+    void release(dlm::LockId id, const base::NodeIncarnation& dead);
     void continue_leaving();
     Holder holder(dlm::LockId id) const { return {session_, id}; }
     void trace(const std::string& line);

@@ -1,5 +1,6 @@
 #include "tests/sim/dlm/world.hh"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/probe.hh"
@@ -11,6 +12,7 @@ using base::Duration;
 
 namespace {
 
+base::Probe probe_repairer_cut_off("simulated: who repairs is cut off");
 base::Probe probe_deaf("simulated: the lock network carries one way only");
 
 }  // namespace
@@ -29,8 +31,10 @@ World::World(std::uint64_t seed, bool trace)
               [this](auto asker, auto victim) { fence_askers_[victim].erase(asker); },
               [this](auto asker) { return somebody_is_missing(asker); },
               [this] { note_who_knows(); },
+              [this](auto id, auto dead) { isolate_repairer(id, dead); },
               [this](const std::string& line) { this->trace(line); },
-              repaired_} {
+              released_by_,
+              [this](const auto& dead) { return nobody_else_releases(dead); }} {
     const auto count = static_cast<std::uint32_t>(random_.between(2, 3));
     for (std::uint32_t id = 1; id <= count; ++id) {
         nodes_.push_back(std::make_unique<Node>(around_, random_.fork(), base::NodeId{id}, true));
@@ -147,6 +151,34 @@ void World::isolate(base::NodeId id) {
     update_quorum();
 }
 
+bool World::all_informed() const {
+    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& each) { return each->informed(); });
+}
+
+bool World::nobody_else_releases(const base::NodeIncarnation& dead) const {
+    if (!nodes_[dead.node.value - 1]->has_journal()) return false;
+    const auto sayers = released_by_.find(dead);
+    return sayers == released_by_.end() || std::none_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {
+               return each->up() && sayers->second.contains(each->session());
+           });
+}
+
+void World::isolate_for(base::NodeId id, Duration lasts) {
+    isolate(id);
+    scheduler_.after(lasts, [this] { heal(); });
+}
+
+// Only its side hears what it releases. With luck it is back before it is fenced.
+void World::isolate_repairer(base::NodeId id, base::NodeId dead) {
+    const auto takes_part = [&](const auto& each) {
+        return each->informed() || (each->id() == dead && !each->powered());
+    };
+    if (calm_ || isolated_ != 0 || !std::all_of(nodes_.begin(), nodes_.end(), takes_part)) return;
+    if (!random_.one_in(3)) return;
+    probe_repairer_cut_off.hit();
+    isolate_for(id, random_.between(Duration::milliseconds(1500), Duration::milliseconds(3000)));
+}
+
 // The connections of the lockspace fail in one direction; the group has another network.
 void World::deafen(base::NodeId id) {
     if (deaf_ != 0) return;
@@ -175,8 +207,6 @@ void World::trouble() {
 void World::cause_trouble() {
     const base::NodeId id{static_cast<std::uint32_t>(random_.between(1, static_cast<std::int64_t>(nodes_.size())))};
     const auto kind = random_.below(100);
-    bool all_informed = true;
-    for (const auto& each : nodes_) all_informed &= each->informed();
     if (kind < 20) {
         network_.reset_some(60);
     } else if (kind < 25) {
@@ -185,9 +215,8 @@ void World::cause_trouble() {
         node(id).pause(random_.between(Duration::milliseconds(1), Duration::seconds(random_.one_in(3) ? 6 : 1)));
     } else if (kind < 50) {
         crash(id, random_.between(Duration::seconds(5), Duration::seconds(15)));
-    } else if (kind < 70 && isolated_ == 0 && all_informed) {
-        isolate(id);
-        scheduler_.after(random_.between(Duration::milliseconds(300), Duration::seconds(8)), [this] { heal(); });
+    } else if (kind < 70 && isolated_ == 0 && all_informed()) {
+        isolate_for(id, random_.between(Duration::milliseconds(300), Duration::seconds(8)));
     } else if (node(id).powered() && node(id).up()) {
         node(id).leave();
     } else if (node(id).powered() && isolated_ == 0) {

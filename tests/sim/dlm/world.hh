@@ -1,6 +1,7 @@
 // Two or three nodes, what happens to them, and the fence.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -25,6 +26,10 @@ class World {
     void crash(base::NodeId id, base::Duration off);
     void power_on(base::NodeId id);
     void note_who_knows();
+    bool all_informed() const;
+    bool nobody_else_releases(const base::NodeIncarnation& dead) const;
+    void isolate_for(base::NodeId id, base::Duration lasts);
+    void isolate_repairer(base::NodeId id, base::NodeId dead);
     void isolate(base::NodeId id);
     void deafen(base::NodeId id);
     void heal();
@@ -42,7 +47,7 @@ class World {
     sim::Random random_;
     bool trace_;
     Truth truth_;
-    std::set<base::NodeIncarnation> repaired_;
+    std::map<base::NodeIncarnation, std::set<base::Uuid>> released_by_;
     std::uint32_t isolated_ = 0;  // the node that nobody reaches
     std::uint32_t deaf_ = 0;
     Group group_;
