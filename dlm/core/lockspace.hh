@@ -139,6 +139,7 @@ class Lockspace {
     void rebuild(base::NodeId from, const DirectoryEntries& message);
     void rebuild(base::NodeId from, const HeldLocks& message);
     void rebuild(base::NodeId from, const WrittenValues& message);
+    void store_told_values();
     void rebuild(base::NodeId from, const Handover& message);
     void rebuild(base::NodeId from, const RebuildDone& message);
     Mastered& rebuilt(const Name& name);
@@ -183,6 +184,7 @@ class Lockspace {
     std::map<base::NodeId, base::Uuid> sessions_;            // its participants
     std::vector<base::NodeId> masters_;                      // its masters, sorted
     std::set<base::NodeId> told_everything_;                 // participants whose RebuildDone has arrived
+    std::vector<NamedValue> told_values_;                    // of WrittenValues
     std::set<base::NodeIncarnation> unknown_dead_;           // died when it was not known what they held here
     std::set<Member> links_;
     struct Stashed {
@@ -196,6 +198,7 @@ class Lockspace {
     MasteredNames mastered_;
     std::unordered_map<Name, base::NodeId> directory_;  // names that hash to this node: their master
     std::deque<std::pair<base::Instant, Name>> unused_;
+    std::uint64_t forgotten_sequence_ = 0;  // the highest of a value that was forgotten here
 };
 
 }  // namespace dlm

@@ -1,4 +1,6 @@
 // The master's and the directory's side: resources that this node decides about, names that hash to it.
+#include <algorithm>
+
 #include "base/ensure.hh"
 #include "base/hash.hh"
 #include "base/probe.hh"
@@ -83,6 +85,8 @@ Lockspace::Mastered& Lockspace::master_here(const Name& name) {
     const auto [found, is_new] = mastered_.try_emplace(name);
     if (is_new) {
         for (const auto& member : membership_.dead()) found->second.resource.withhold(member.life);
+        // What was written before it was forgotten may be told again.
+        found->second.resource.note_sequence(forgotten_sequence_);
         note_use(name, found->second);
     }
     return found->second;
@@ -121,6 +125,7 @@ void Lockspace::forget_unused() {
             unused_.emplace_back(*unused_since, std::move(name));
             continue;
         }
+        forgotten_sequence_ = std::max(forgotten_sequence_, found->second.resource.value().sequence);
         mastered_.erase(found);
         send(directory_of(name), DirectoryRemove{name});
     }

@@ -107,6 +107,7 @@ void Lockspace::begin_rebuild(const Round& round) {
     masters_ = round.masters;
     purge(previous);
     told_everything_.clear();
+    told_values_.clear();
     directory_.clear();
     act(Note{"generation " + std::to_string(generation_) + ": rebuilding with " + std::to_string(masters_.size()) +
              " members"});
@@ -285,10 +286,14 @@ void Lockspace::adopt(base::NodeId from, const HeldLock& held) {
 }
 
 void Lockspace::rebuild(base::NodeId, const WrittenValues& message) {
-    for (const auto& written : message.values) {
-        if (mastered_.contains(written.name) || directory_of(written.name) == self_) {
-            rebuilt(written.name).resource.store(written.value);
-        }
+    told_values_.insert(told_values_.end(), message.values.begin(), message.values.end());
+}
+
+// Once it is known who masters what: a name that was forgotten here since the value was written may be another one's.
+void Lockspace::store_told_values() {
+    for (const auto& written : std::exchange(told_values_, {})) {
+        const bool is_nobodys = directory_of(written.name) == self_ && !directory_.contains(written.name);
+        if (mastered_.contains(written.name) || is_nobodys) rebuilt(written.name).resource.store(written.value);
     }
 }
 
@@ -307,7 +312,10 @@ void Lockspace::rebuild(base::NodeId from, const RebuildDone&) {
     if (told_everything_.size() == sessions_.size()) finish_rebuild();
 }
 
-void Lockspace::finish_rebuild() { membership_.rebuild_finished(*actions_); }
+void Lockspace::finish_rebuild() {
+    store_told_values();
+    membership_.rebuild_finished(*actions_);
+}
 
 void Lockspace::resume() {
     settle_rebuild();

@@ -285,6 +285,75 @@ TEST(Lockspace, LeavingKeepsLocksAndValues) {
     }
 }
 
+// b is not told that its value was stored; a forgets the name, and c becomes its master.
+TEST(Lockspace, AWrittenValueToldAgainMakesNoSecondMaster) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    const auto c = group.add();
+    constexpr int names = 40;
+    std::vector<LockId> of_a;
+    std::vector<LockId> of_b;
+    for (int i = 0; i < names; ++i) of_a.push_back(group.request(a, "n" + std::to_string(i), Mode::NL));
+    group.settle();
+    for (int i = 0; i < names; ++i)
+        of_b.push_back(group.request(b, "n" + std::to_string(i), Mode::EX, Flag::value_block));
+    group.settle();
+    group.is_lost = [&](std::uint32_t to, const Event& event) {
+        const auto* arrived = std::get_if<PeerMessageArrived>(&event);
+        return to == b && arrived != nullptr && std::holds_alternative<ValueStored>(arrived->message.body);
+    };
+    for (const auto lock : of_a) group.step(a, UnlockRequested{lock, {}, {}});
+    for (const auto lock : of_b) group.step(b, UnlockRequested{lock, Flag::value_block, {}});
+    group.settle();
+    group.now = {base::Duration::seconds(11).nanoseconds};
+    group.step(a, TimePassed{});
+    group.settle();
+    for (int i = 0; i < names; ++i) group.request(c, "n" + std::to_string(i), Mode::EX);
+    group.settle();
+    group.add();
+    for (int i = 0; i < names; ++i) {
+        const auto lock = group.request(b, "n" + std::to_string(i), Mode::EX, Flag::no_queue);
+        group.settle();
+        EXPECT_FALSE(group.holds(b, lock)) << i;
+    }
+}
+
+// b is not told that its value was stored; a forgets the name and makes it anew before b tells it again.
+TEST(Lockspace, AForgottenValueDoesNotComeBack) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    ValueBytes old{};
+    old[0] = std::byte{7};
+    ValueBytes fresh{};
+    fresh[0] = std::byte{8};
+    auto keeps = group.request(a, "n", Mode::NL);
+    group.settle();
+    for (int i = 0; i < 5; ++i) {
+        const auto lock = group.request(b, "n", Mode::EX, Flag::value_block);
+        group.settle();
+        if (i == 4) group.is_lost = [&](std::uint32_t to, const Event&) { return to == b; };
+        if (i == 4) group.step(a, UnlockRequested{keeps, {}, {}});
+        group.step(b, UnlockRequested{lock, Flag::value_block, old});
+        group.settle();
+    }
+    group.now = {base::Duration::seconds(11).nanoseconds};
+    group.step(a, TimePassed{});
+    keeps = group.request(a, "n", Mode::NL);
+    const auto writer = group.request(a, "n", Mode::EX, Flag::value_block);
+    group.settle();
+    ASSERT_TRUE(group.holds(a, writer));
+    group.step(a, UnlockRequested{writer, Flag::value_block, fresh});
+    group.settle();
+    group.is_lost = {};
+    group.add();
+    const auto reader = group.request(a, "n", Mode::PR, Flag::value_block);
+    group.settle();
+    ASSERT_TRUE(group.holds(a, reader));
+    EXPECT_EQ(group.completion(a, reader)->value->bytes, fresh);
+}
+
 TEST(Lockspace, WhoLeavesGetsNothingMore) {
     NodeGroup group;
     const auto a = group.add();
