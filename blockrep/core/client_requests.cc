@@ -66,11 +66,9 @@ bool Resource::State::overlaps_chunk(const Range& range, bool reading_only) cons
     });
 }
 
-bool Resource::State::can_read_locally(const Range& range) const {
-    if (!has_disk()) return false;
-    if (disk == DiskState::UpToDate) return true;
-    return disk == DiskState::Inconsistent && replication == ReplicationState::SyncTarget && !bitmap.any_in(range);
-}
+// Not on a SyncTarget, not even what has been copied: the source does not have it fenced before it goes on alone, and
+// this node may learn that late.
+bool Resource::State::can_read_locally() const { return has_disk() && disk == DiskState::UpToDate; }
 
 void Resource::State::request(ClientRequest request) {
     const auto* range = range_of(request);
@@ -109,7 +107,7 @@ bool Resource::State::try_start(const ClientRequest& request) {
 
 bool Resource::State::try_read(const ReadRequested& request) {
     if (overlaps_own_write(request.range)) return false;
-    if (can_read_locally(request.range)) {
+    if (can_read_locally()) {
         start_local_read(request);
         return true;
     }
@@ -127,8 +125,8 @@ void Resource::State::start_local_read(const ReadRequested& request) {
             probe_read_overtaken.hit();
             return queue.push_back(request);
         }
-        // Nor what the source of a resync has begun to write meanwhile, or may not have any more.
-        if (result && has_disk() && !can_read_locally(request.range)) return queue.push_back(request);
+        // The replica may have become one that is behind.
+        if (result && has_disk() && !can_read_locally()) return queue.push_back(request);
         if (!result) fail_disk("read: " + result.error().message());
         // The peer may have it, or a disk that is attached again; one that failed may show what it was before.
         if (!result || !has_disk()) return queue.push_back(request);

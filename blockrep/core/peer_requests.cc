@@ -160,7 +160,7 @@ bool Resource::State::try_apply(std::uint64_t arrival) {
         entry.holds_extents = disk_number;
         bitmap.set(entry.range);
     }
-    // It is not ours to show before the source itself has it on its disk: reads of this go there from now on.
+    // The source itself may not have it on its disk yet: copied again if the session ends before.
     if (entry.kind == Applying::Kind::write && replication == ReplicationState::SyncTarget) bitmap.set(entry.range);
     entry.started = true;
     write_parts(arrival, entry);

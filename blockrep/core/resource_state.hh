@@ -285,7 +285,7 @@ struct Resource::State {
     bool overlaps_applying(const Range& range) const;
     bool overlaps_serving(const Range& range) const;
     bool overlaps_chunk(const Range& range, bool reading_only) const;
-    bool can_read_locally(const Range& range) const;
+    bool can_read_locally() const;
 
     // peer_requests.cc
     void on(const Write& message, const Payload& payload);

@@ -28,6 +28,7 @@ class ResourceTest : public ::testing::Test {
             settings.self.incarnation.bytes[0] = static_cast<std::byte>(i + 1);
             settings.peer = {2 - i};
             settings.fencing = false;
+            settings.allow_two_primaries = true;
             settings.seed = 7 + i;
             resources_[i] = std::make_unique<Resource>(settings);
             open_disk(i, 1);
@@ -86,6 +87,8 @@ class ResourceTest : public ::testing::Test {
             answer(LocalFlushDone{flush->ticket, {}});
         } else if (auto* frame = std::get_if<SendFrame>(&action)) {
             resources_[1 - node]->step(FrameReceived{frame->frame, frame->payload}, now_, actions_[1 - node]);
+        } else if (std::holds_alternative<CompleteRead>(action)) {
+            ++answered_reads_[node];
         } else if (auto* completed = std::get_if<CompleteCommand>(&action)) {
             outcomes_[node][completed->command] = completed->outcome;
         } else if (std::holds_alternative<OpenLink>(action)) {
@@ -103,6 +106,7 @@ class ResourceTest : public ::testing::Test {
     std::array<std::map<Ticket, base::Result<void>>, 2> outcomes_;
     std::optional<std::vector<Ticket>> late_reads_;  // of a, when it keeps them
     std::array<bool, 2> last_write_was_stable_{};
+    std::array<int, 2> answered_reads_{};
 };
 
 TEST_F(ResourceTest, TriesToConnectAgainAfterAPeerThatBrokeTheProtocol) {
@@ -158,6 +162,33 @@ TEST_F(ResourceTest, TheOnlyCopyIsStable) {
     ASSERT_EQ(a().peer_disk(), DiskState::Diskless);
     give(0, WriteRequested{11, range, Payload{nullptr, nullptr, range.length}, false});
     EXPECT_TRUE(last_write_was_stable_[0]);
+}
+
+// The source needs no fence to go on without it, and it may be the last to hear that the link is lost.
+TEST_F(ResourceTest, ASyncTargetShowsOnlyWhatTheSourceConfirms) {
+    late_reads_.emplace();
+    give(0, CommandGiven{3, CommandKind::force_promote});
+    for (int i = 0; i < 3 && a().replication() != ReplicationState::SyncSource; ++i) link_up();
+    ASSERT_EQ(b().replication(), ReplicationState::SyncTarget);
+    ASSERT_FALSE(late_reads_->empty());
+    const auto chunk = Payload{nullptr, nullptr, Settings{}.resync_chunk_length};
+    give(0, LocalReadDone{late_reads_->front(), chunk});  // copied: the first blocks
+    give(1, CommandGiven{4, CommandKind::promote});
+    ASSERT_EQ(b().role(), Role::Primary);
+    const Range range{0, 4096};
+
+    late_reads_->clear();
+    give(1, ReadRequested{50, range, {}});
+    for (const auto ticket : *late_reads_) give(0, LocalReadDone{ticket, Payload{nullptr, nullptr, range.length}});
+    EXPECT_EQ(answered_reads_[1], 1);
+
+    give(0, LinkClosed{"lost"});
+    now_ = now_ + Settings{}.reconnect_grace;
+    give(0, TimePassed{});
+    give(0, WriteRequested{51, range, Payload{nullptr, nullptr, range.length}, false});
+    ASSERT_EQ(a().requests_in_flight(), 0U);
+    give(1, ReadRequested{52, range, {}});
+    EXPECT_EQ(answered_reads_[1], 1);
 }
 
 }  // namespace
