@@ -44,6 +44,7 @@ void Node::on(CompleteCommand& action) {
     if (found == commands_.end()) throw Violation("an answer to a command that was not given, or answered before");
     const auto command = std::move(found->second);
     commands_.erase(found);
+    if (action.outcome && command.name == "force_promote") world_.formed = true;
     if (!action.outcome) world_.log(command.name + " refused: " + action.outcome.error().message());
     // From the loop, as the driver does it.
     if (command.answered) later({}, [answered = command.answered, ok = action.outcome.has_value()] { answered(ok); });
@@ -64,7 +65,13 @@ void Node::promote() {
     });
 }
 
-void Node::force_promote() { order(CommandKind::force_promote); }
+// Only for two new replicas: power may have been lost before the answer.
+void Node::force_promote() {
+    const auto& other = world_.node(1 - index_);
+    if (!running() || !other.running()) return;
+    const auto is_new = [](const Node& node) { return node.resource().disk() == DiskState::Inconsistent; };
+    if (is_new(*this) && is_new(other)) order(CommandKind::force_promote);
+}
 
 void Node::demote(int tries, std::function<void()> then) {
     order(CommandKind::demote, [this, tries, then = std::move(then)](bool done) {

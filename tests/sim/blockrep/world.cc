@@ -30,7 +30,7 @@ void World::log(const std::string& line) {
 
 void World::run() {
     for (auto& node : nodes_) node->boot();
-    // Two new replicas: an operator says which one counts.
+    // Two new replicas: an operator says which one counts; says it again in settle() if he had no answer.
     scheduler.run_until(now() + base::Duration::milliseconds(500));
     node(0).force_promote();
     const auto faults = random.between(1, 12);
@@ -250,6 +250,7 @@ void World::settle() {
         try_connect();
         const bool operator_looks = i > 50 && i % 10 == 0;
         if (operator_looks) end_double_primary();
+        if (operator_looks && !formed) node(0).force_promote();
         for (auto& node : nodes_) {
             if (operator_looks) node->put_right();
         }

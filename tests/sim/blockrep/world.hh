@@ -154,7 +154,8 @@ class World {
     std::uint64_t disk_size;
     bool link_works = true;
     bool two_primaries = true;
-    struct Knobs {  // of the seed
+    bool formed = false;  // an operator has said which replica counts, and was answered
+    struct Knobs {        // of the seed
         std::uint32_t al_extents = 8;
         std::uint32_t resync_chunks = 4;
         std::uint64_t resync_chunk_length = 16384;
