@@ -1,5 +1,7 @@
 #include "tests/sim/fencing/device.hh"
 
+#include <algorithm>
+
 namespace sim_fencing {
 namespace {
 
@@ -25,9 +27,18 @@ bool acts(DeviceMode mode, sim::Random& random) {
 
 }  // namespace
 
-void Device::order(fencing::AgentAction action, const std::function<bool()>& may_act, Duration effect) {
-    scheduler_.after(effect, [this, action, may_act] {
-        if (may_act()) power_.set(action == fencing::AgentAction::on);
+void Device::order(fencing::AgentAction action, const MayAct& may_act, Duration effect) {
+    const auto number = next_order_++;
+    under_way_.emplace(number, Order{action, may_act});
+    scheduler_.after(effect, [this, number] {
+        const auto order = under_way_.extract(number).mapped();
+        if (order.may_act({})) power_.set(order.action == fencing::AgentAction::on);
+    });
+}
+
+bool Device::will_switch_off(int without) const {
+    return std::any_of(under_way_.begin(), under_way_.end(), [without](const auto& entry) {
+        return entry.second.action == fencing::AgentAction::off && entry.second.may_act(without);
     });
 }
 
@@ -52,7 +63,7 @@ Device::End Device::end_of(fencing::AgentAction action, DeviceMode mode) {
     return {AgentExit::exited, power_.is_on() ? 0 : 2};
 }
 
-void Device::run(fencing::AgentAction action, std::function<bool()> may_act, std::function<void(End)> finished) {
+void Device::run(fencing::AgentAction action, const MayAct& may_act, std::function<void(End)> finished) {
     const auto mode = mode_;
     const auto longest = Duration::milliseconds(mode == DeviceMode::slow ? 600 : 150);
     const auto effect = random_.between(Duration::milliseconds(20), longest);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <optional>
 
 #include "fencing/core/action.hh"
 #include "fencing/core/event.hh"
@@ -37,17 +39,27 @@ class Device {
         : scheduler_(scheduler), random_(random), power_(std::move(power)) {}
 
     void set_mode(DeviceMode mode) { mode_ = mode; }
-    // `may_act` is asked when the order takes effect: false when its sender lost power before it was sent.
-    void run(fencing::AgentAction action, std::function<bool()> may_act, std::function<void(End)> finished);
+    // Asked when the order takes effect: false when its sender lost power before it was sent. Also asked what would be
+    // so if the machine with this index lost power now.
+    using MayAct = std::function<bool(std::optional<int> without)>;
+    void run(fencing::AgentAction action, const MayAct& may_act, std::function<void(End)> finished);
+    // Would it still, as things are, switch its machine off without that other one?
+    bool will_switch_off(int without) const;
 
   private:
-    void order(fencing::AgentAction action, const std::function<bool()>& may_act, base::Duration effect);
+    void order(fencing::AgentAction action, const MayAct& may_act, base::Duration effect);
     End end_of(fencing::AgentAction action, DeviceMode mode);
 
     sim::Scheduler& scheduler_;
     sim::Random random_;
     Power power_;
     DeviceMode mode_ = DeviceMode::good;
+    struct Order {
+        fencing::AgentAction action;
+        MayAct may_act;
+    };
+    std::map<std::uint64_t, Order> under_way_;
+    std::uint64_t next_order_ = 0;
 };
 
 }  // namespace sim_fencing

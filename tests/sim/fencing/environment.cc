@@ -55,8 +55,8 @@ void Environment::trouble() {
 }
 
 void Environment::cut_power() {
-    auto& victim = world_.machine(any());
-    if (victim.is_on() && world_.powered() > 1) victim.power_off();
+    const int index = any();
+    if (world_.machine(index).is_on() && world_.one_lives_without(index)) world_.machine(index).power_off();
 }
 
 void Environment::connect(std::vector<int> islands) {

@@ -154,7 +154,9 @@ void Machine::carry_out(const fencing::RunAgent& action) {
     const auto process = process_;
     // An order that left this machine takes effect even when the machine is shot meanwhile; the environment's own
     // power cuts stop it.
-    const auto may_act = [this, boot] { return (on_ && boots_ == boot) || world_.was_shot(index_, boot); };
+    const auto may_act = [this, boot](std::optional<int> without) {
+        return (on_ && boots_ == boot && without != index_) || world_.was_shot(index_, boot);
+    };
     world_.device(action.device).run(action.action, may_act, [this, boot, process, run = action.run](Device::End end) {
         if (!daemon_ || boots_ != boot || process_ != process) return;
         step(fencing::AgentFinished{run, end.exit, end.code, "", wall()});

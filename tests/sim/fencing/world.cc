@@ -1,5 +1,6 @@
 #include "tests/sim/fencing/world.hh"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -38,6 +39,18 @@ int World::powered() const {
     int count = 0;
     for (const auto& machine : machines_) count += machine->is_on() ? 1 : 0;
     return count;
+}
+
+bool World::one_lives_without(int index) const {
+    for (int i = 0; i < size(); ++i) {
+        if (i == index || !machines_[static_cast<std::size_t>(i)]->is_on()) continue;
+        const char letter = static_cast<char>('a' + i);
+        const bool doomed = std::any_of(devices_.begin(), devices_.end(), [&](const auto& device) {
+            return device.first.back() == letter && device.second->will_switch_off(index);
+        });
+        if (!doomed) return true;
+    }
+    return false;
 }
 
 // A fence device has acted.

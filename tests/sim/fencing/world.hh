@@ -26,6 +26,8 @@ class World {
     fencing::Settings settings_of(base::NodeId node) const;
     sim::Random fork() { return random_.fork(); }
     int powered() const;
+    // Whether one lives when that one has lost power: one that is about to be shot will not.
+    bool one_lives_without(int index) const;
 
     // Checks.
     void was_asked(base::NodeId victim) { asked_[victim] = scheduler_.now(); }

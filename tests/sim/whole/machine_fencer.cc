@@ -83,7 +83,7 @@ void Machine::perform(const fencing::Action& action) {
 void Machine::run_agent(const fencing::RunAgent& action) {
     world_.fence_device(action.device)
         .run(
-            action.action, [] { return true; },
+            action.action, [](std::optional<int>) { return true; },
             [this, boot = run_, run = action.run](sim_fencing::Device::End end) {
                 if (!powered() || run_ != boot) return;
                 when_awake([this, run, end] {
