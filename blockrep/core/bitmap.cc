@@ -60,18 +60,6 @@ void Bitmap::clear(const Range& range) {
     if (inside.first < inside.last) assign(inside, false);
 }
 
-bool Bitmap::any_in(const Range& range) const {
-    if (count_ == 0) return false;
-    const auto blocks = touched(range);
-    for (auto bit = blocks.first; bit < blocks.last;) {
-        const auto word = bit / 64;
-        const auto end = std::min(blocks.last, (word + 1) * 64);
-        if ((words_[word] & mask(bit % 64, end - word * 64)) != 0) return true;
-        bit = end;
-    }
-    return false;
-}
-
 std::optional<Range> Bitmap::next_dirty(std::uint64_t from, std::uint64_t limit) const {
     auto bit = (from + bitmap_block - 1) / bitmap_block;
     for (; bit < bits_; ++bit) {

@@ -23,7 +23,6 @@ class Bitmap {
 
     std::uint64_t bits() const { return bits_; }
     std::uint64_t count() const { return count_; }  // bits that are set
-    bool any_in(const Range& range) const;
     void set(const Range& range);  // every block that the range touches; whatever lies behind the end is ignored
     void set_all();
     void clear_all();
