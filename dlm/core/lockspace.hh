@@ -128,7 +128,7 @@ class Lockspace {
     void on(const QuorumChanged& event);
     void keep_links();
     void begin_rebuild(const Round& round);
-    void purge(const std::map<base::NodeId, base::Uuid>& previous);
+    void purge(const std::map<base::NodeId, base::Uuid>& previous, bool was_told);
     void purge_exactly(const std::map<base::NodeId, base::NodeIncarnation>& dead);
     void hand_over();
     void tell_directory();

@@ -104,8 +104,9 @@ void Lockspace::begin_rebuild(const Round& round) {
     for (const auto& member : round.participants) sessions_[member.process.node] = member.session;
     generation_ = round.generation;
     settled_ = false;
+    const bool was_told = is_master(self_);  // who only leaves is told nothing of what others hold
     masters_ = round.masters;
-    purge(previous);
+    purge(previous, was_told);
     told_everything_.clear();
     told_values_.clear();
     directory_.clear();
@@ -141,7 +142,7 @@ void Lockspace::confirm_or_revert() {
 }
 
 // Forgets all locks; what those who are gone for good held is noted first.
-void Lockspace::purge(const std::map<base::NodeId, base::Uuid>& previous) {
+void Lockspace::purge(const std::map<base::NodeId, base::Uuid>& previous, bool was_told) {
     std::map<base::NodeId, base::NodeIncarnation> known;
     for (const auto& member : membership_.dead()) {
         const auto node = member.process.node;
@@ -149,7 +150,7 @@ void Lockspace::purge(const std::map<base::NodeId, base::Uuid>& previous) {
             const auto was = sessions.find(node);
             return was != sessions.end() && was->second == member.session;
         };
-        if (was_in(previous) && told_everything_.contains(node)) {
+        if (was_told && was_in(previous) && told_everything_.contains(node)) {
             known[node] = member.life;
         } else if (was_in(previous) || was_in(confirmed_sessions_)) {
             unknown_dead_.insert(member.life);

@@ -256,6 +256,42 @@ TEST(Lockspace, AReleaseBeforeTheRebuildIsKnownToBeDone) {
     EXPECT_FALSE(group.completion(b, reader)->value->valid);
 }
 
+// b leaves, and has forgotten the locks that it mastered: c has told others of its own, not b. Then c dies before that
+// generation is completed.
+TEST(Lockspace, WhoLeavesDoesNotKnowWhatADeadNodeHeld) {
+    NodeGroup group;
+    const auto a = group.add();
+    const auto b = group.add();
+    const auto c = group.add();
+    std::vector<LockId> of_master;
+    for (int i = 0; i < 10; ++i) of_master.push_back(group.request(b, "n" + std::to_string(i), Mode::NL));
+    group.settle();
+    std::vector<LockId> held;
+    for (int i = 0; i < 10; ++i) held.push_back(group.request(c, "n" + std::to_string(i), Mode::EX));
+    group.settle();
+    for (const auto lock : held) ASSERT_TRUE(group.holds(c, lock));
+    for (const auto lock : of_master) group.step(b, UnlockRequested{lock, {}, {}});
+    group.settle();
+    group.is_lost = [](std::uint32_t, const Event& event) {
+        const auto* delivered = std::get_if<GroupMessageDelivered>(&event);
+        return delivered != nullptr && std::holds_alternative<Resumed>(delivered->message);
+    };
+    group.step(b, LeaveRequested{});
+    group.settle();
+    group.is_lost = {};
+    group.remove(c, base::LeaveReason::node_down);
+    group.fence(c);
+    group.settle();
+    ASSERT_TRUE(saw(group[a], NodePhase::recovered));
+    std::vector<LockId> locks;
+    for (int i = 0; i < 10; ++i) locks.push_back(group.request(a, "n" + std::to_string(i), Mode::EX));
+    group.settle();
+    for (const auto lock : locks) EXPECT_FALSE(group.holds(a, lock));
+    group.step(a, DeadReleaseRequested{group[c].self.life});
+    group.settle();
+    for (const auto lock : locks) EXPECT_TRUE(group.holds(a, lock));
+}
+
 TEST(Lockspace, LeavingKeepsLocksAndValues) {
     NodeGroup group;
     const auto a = group.add();
