@@ -37,18 +37,13 @@ void JournalWriter::note_change(Transaction& transaction) {
     if (!commit_due_) commit_due_ = io_.now() + commit_interval_;
 }
 
-void JournalWriter::note_data_written(WrittenData what) {
-    (what == WrittenData::newly_visible ? data_written_ : overwritten_) = true;
-    if (!commit_due_) commit_due_ = io_.now() + commit_interval_;
-}
-
 bool JournalWriter::freed_recently(BlockNumber number) const {
     return covers(freed_running_, number) || covers(freed_committing_, number);
 }
 
 void JournalWriter::commit(Mount::Completion done) {
     if (failed_) return done(std::unexpected(failure_));
-    if (cache_.running_blocks() > 0 || data_written_ || overwritten_) {
+    if (cache_.running_blocks() > 0 || data_written_) {
         next_waiters_.push_back(std::move(done));
         commit_wanted_ = true;
     } else if (committing_) {
@@ -86,18 +81,10 @@ std::optional<base::Instant> JournalWriter::next_deadline() const {
     return commit_due_;
 }
 
-bool JournalWriter::flush_before_commit() {
-    const bool due = commit_due_ && io_.now() >= *commit_due_;
-    if (!data_written_ && next_waiters_.empty() && closing_ == nullptr && !due) return false;
-    const bool written = std::exchange(data_written_, false);
-    return std::exchange(overwritten_, false) || written;
-}
-
 void JournalWriter::start_commit() {
     commit_wanted_ = false;
-    const bool flush_first = flush_before_commit();
     commit_due_.reset();
-    if (overwritten_) commit_due_ = io_.now() + commit_interval_;
+    const bool flush_first = std::exchange(data_written_, false);
     current_waiters_ = std::exchange(next_waiters_, {});
     if (cache_.running_blocks() == 0 && !flush_first) return answer(current_waiters_, {});
     committing_ = true;
@@ -202,8 +189,8 @@ void JournalWriter::close(Mount::Completion done) {
 }
 
 void JournalWriter::progress_close() {
-    const bool at_rest = !committing_ && cache_.running_blocks() == 0 && !data_written_ && !overwritten_ &&
-                         !moving_tail_ && cache_.committed_blocks() == 0 && cache_.writing_blocks() == 0;
+    const bool at_rest = !committing_ && cache_.running_blocks() == 0 && !data_written_ && !moving_tail_ &&
+                         cache_.committed_blocks() == 0 && cache_.writing_blocks() == 0;
     if (!at_rest || closing_header_) return;
     closing_header_ = true;
     io_.flush([this](base::Result<void> flushed) {

@@ -1,10 +1,8 @@
 // Makes changes durable and brings them to their places: group commit, checkpoint, the journal's head and tail.
 //
 // One commit at a time: [flush, if file data was written] → one stable write of the record → its blocks are committed,
-// who waited is told. Where only old data was overwritten and only a lock is wanted, it does without the flush: the
-// record shows nothing new, and the other node reads what this one wrote, flushed or not. Behind it, at leisure or when
-// space or a lock asks for it: committed blocks are written in place; then [flush → header with the new tail], which
-// frees the space.
+// who waited is told. Behind it, at leisure or when space or a lock asks for it: committed blocks are written in place;
+// then [flush → header with the new tail], which frees the space.
 #pragma once
 
 #include <functional>
@@ -38,7 +36,7 @@ class JournalWriter {
 
     // An operation's transaction was applied to the cache.
     void note_change(Transaction& transaction);
-    void note_data_written(WrittenData what);
+    void note_data_written() { data_written_ = true; }
     bool freed_recently(BlockNumber number) const;
 
     // `done` once everything that was changed or noted before is durable.
@@ -60,7 +58,6 @@ class JournalWriter {
     void describe(base::JsonWriter& json) const;
 
   private:
-    bool flush_before_commit();
     void start_commit();
     BuiltRecord build_running();
     void write_record(const BuiltRecord& record);
@@ -91,8 +88,7 @@ class JournalWriter {
     using Freed = std::map<BlockNumber, std::uint32_t>;
     Freed freed_running_;
     Freed freed_committing_;
-    bool data_written_ = false;  // newly visible, since the last flush
-    bool overwritten_ = false;
+    bool data_written_ = false;
     bool commit_wanted_ = false;
     bool committing_ = false;
     std::optional<base::Instant> commit_due_;

@@ -134,9 +134,8 @@ class Mount : private ViewSource {
     // its last name meanwhile (then delete_orphan() is run). Another node that takes the last name says so by asking
     // for the open lock; what it told too late, it finds itself (MountOrphans).
     [[nodiscard]] bool close(InodeNumber inode, base::Instant now, base::WallTime wall, Actions& actions);
-    // File data was written to the device since the last flush: the next commit that makes it visible, or that somebody
-    // waits for, flushes first (README, invariant 7).
-    void note_data_written(WrittenData what);
+    // File data was written to the device since the last flush: the next commit flushes first (README, invariant 7).
+    void note_data_written();
     // Everything that completed before is durable when `done` is called (fsync, sync).
     void commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions);
     void step(Event event, base::Instant now, base::WallTime wall, Actions& actions);

@@ -83,10 +83,6 @@ struct Transaction {
 
 inline constexpr std::size_t max_operation_blocks = 240;
 
-// What file data was written to: what the file had there before, or where it is to be seen only once the metadata says
-// so (new blocks, behind the end).
-enum class WrittenData { in_place_of_old, newly_visible };
-
 class View {
   public:
     // Blocks that were read and are of no use to whoever needs them so, and why.

@@ -81,9 +81,9 @@ bool MountDriver::close(InodeNumber inode) {
     return may_be_nameless;
 }
 
-void MountDriver::note_data_written(WrittenData what) {
+void MountDriver::note_data_written() {
     const std::lock_guard lock(mutex_);
-    mount_.note_data_written(what);
+    mount_.note_data_written();
 }
 
 void MountDriver::stop() {

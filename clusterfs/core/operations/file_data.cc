@@ -89,8 +89,6 @@ base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uin
     plan.offset = offset;
     plan.length = std::min(length, (first + allocated) * block_size - offset);
     BASE_TRY(plan_blocks(view, *inode, plan));
-    const bool shows = plan.has_unwritten || plan.before || plan.offset + plan.length > inode->size;
-    plan.written = shows ? WrittenData::newly_visible : WrittenData::in_place_of_old;
     plan.pins = {inode_lock(number)};
     BASE_TRY(view.pin(inode_lock(number), LockMode::exclusive));
     return plan;

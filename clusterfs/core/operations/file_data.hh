@@ -60,8 +60,8 @@ struct WriteRequest {
 
 // What to do at the device. In this order: every `partial` and `before` block whose old content is needed is read
 // (or taken from `inline_content` where that is not empty: it is the old content of file block 0); all segments and
-// `before` are written; note_data_written(written); finish_write(); every lock of `pins` is unpinned, also after a
-// failure (then abandon_write() instead of finish_write()).
+// `before` are written; note_data_written(); finish_write(); every lock of `pins` is unpinned, also after a failure
+// (then abandon_write() instead of finish_write()).
 struct WritePlan {
     bool again = false;        // an earlier truncation had to be carried on first: run the operation once more
     bool done = false;         // the data went into the inode: nothing to write, nothing to finish
@@ -76,7 +76,6 @@ struct WritePlan {
     std::optional<PartialBlock> before;
     base::Bytes inline_content;
     bool has_unwritten = false;
-    WrittenData written = WrittenData::newly_visible;  // for note_data_written()
     InodeNumber staging = 0;  // an orphan that owns the block which the inline content is moved to
     std::vector<LockName> pins;
 

@@ -154,7 +154,7 @@ void FileTask::write_blocks() {
         for (std::uint64_t i = 0; i < segment.count; ++i) images[segment.block + i] = image_of(segment.file_block + i);
     }
     node_.write_data(images, [self = shared_from_this()] {
-        self->node_.mount().note_data_written(self->plan_.written);
+        self->node_.mount().note_data_written();
         self->finish_plan();
     });
 }

@@ -213,7 +213,7 @@ void World::after_operation(int index, std::uint64_t life, std::shared_ptr<Clien
 void World::one_commit(int index, std::uint64_t life) {
     const auto up_to = workload_->last_change(index);
     ++members_[index].busy_clients;
-    members_[index].node->mount().note_data_written(clusterfs::WrittenData::newly_visible);
+    members_[index].node->mount().note_data_written();
     members_[index].node->commit([this, index, life, up_to](const base::Result<void>& outcome) {
         auto& member = members_[index];
         --member.busy_clients;

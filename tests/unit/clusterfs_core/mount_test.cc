@@ -170,7 +170,7 @@ TEST_F(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
-    rig.mount().note_data_written(WrittenData::newly_visible);
+    rig.mount().note_data_written();
     rig.log.clear();
     ASSERT_TRUE(rig.commit());
     ASSERT_EQ(rig.log.size(), 2U);
@@ -179,36 +179,6 @@ TEST_F(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     rig.log.clear();
     ASSERT_TRUE(rig.commit());
     EXPECT_TRUE(rig.log.empty());
-}
-
-// The commit that a lock waits for does without: the other node reads what was overwritten, flushed or not.
-TEST_F(MountCommit, FlushesOverwrittenDataOnlyForWhoWaits) {
-    Rig rig(*device);
-    rig.start();
-    ASSERT_TRUE(rig.run(set_time(root, 42)));
-    rig.mount().note_data_written(WrittenData::in_place_of_old);
-    rig.log.clear();
-    rig.pass(base::Duration::milliseconds(10));  // the lock may be given back
-    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
-    EXPECT_TRUE(rig.actions<FlushDevice>().empty());
-    EXPECT_FALSE(rig.actions<WriteBlocks>().empty());
-    rig.log.clear();
-    ASSERT_TRUE(rig.commit());
-    EXPECT_EQ(rig.actions<FlushDevice>().size(), 1U);
-    rig.log.clear();
-    ASSERT_TRUE(rig.commit());
-    EXPECT_TRUE(rig.log.empty());
-}
-
-TEST_F(MountCommit, FlushesOverwrittenDataAfterTheInterval) {
-    Rig rig(*device);
-    rig.start();
-    rig.mount().note_data_written(WrittenData::in_place_of_old);
-    rig.log.clear();
-    rig.pass(base::Duration::seconds(4));
-    EXPECT_TRUE(rig.log.empty());
-    rig.pass(base::Duration::seconds(2));
-    EXPECT_EQ(rig.actions<FlushDevice>().size(), 1U);
 }
 
 TEST_F(MountCommit, ComesByItselfAfterTheInterval) {
@@ -710,7 +680,7 @@ TEST_F(MountJournal, HasRoomForWhatCameInDuringASlowFlush) {
             left = region.first + 1 + region.ring_blocks - (record.first + record.blocks.size());
         }
         rig.hold_flushes = true;
-        rig.mount().note_data_written(WrittenData::newly_visible);
+        rig.mount().note_data_written();
         // The commit begins by itself when there is much to write.
         std::deque<std::optional<base::Result<void>>> outcomes;
         do {
