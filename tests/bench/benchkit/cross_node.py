@@ -52,6 +52,7 @@ def seen_after(lab, options):
     reader.stdout.readline()
     lab.run('a', '/usr/bin/python3', program('stamp.py'), path, options.writes)
     taken = sorted(float(word) for word in common.finish(reader, 'the reader').split())
+    common.expect(taken, 'the reader has seen no change at all')
     table.figure('a write on a is seen on b, median', f'{statistics.median(taken) * 1e3:.2f} ms', '< 2 ms')
     table.figure('  slowest of a hundred', f'{taken[len(taken) * 99 // 100] * 1e3:.2f} ms')
 
