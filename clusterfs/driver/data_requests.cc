@@ -44,8 +44,8 @@ void write(fuse_req_t request, fuse_ino_t node, const char* bytes, std::size_t l
     write.shared = file.shared;
     write.inode = file.inode;
     write.offset = static_cast<std::uint64_t>(offset);
-    // O_APPEND can be set after the open; the flags of the request are those of now.
     write.buffered = file.buffered;
+    // O_APPEND can be set after the open; the flags of the request are those of now.
     write.append = (info->flags & O_APPEND) != 0 && info->writepage == 0;
     write.clear_set_ids = clears_set_ids(request);
     write.stable = (info->flags & (O_SYNC | O_DSYNC)) != 0;

@@ -52,7 +52,7 @@ void Filesystem::hand_out(const operations::Attributes& attributes) {
     known_.remember(node_id(attributes.inode), attributes.generation);
 }
 
-void Filesystem::take_back(const operations::Attributes& attributes) { known_.forget(node_id(attributes.inode), 1); }
+void Filesystem::take_back(const operations::Attributes& attributes) { forgotten(node_id(attributes.inode), 1); }
 
 void Filesystem::forgotten(std::uint64_t node_id, std::uint64_t lookups) {
     if (!known_.forget(node_id, lookups) || !options_.without_opens) return;

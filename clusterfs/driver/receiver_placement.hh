@@ -1,8 +1,9 @@
 // Where a receiving thread runs. A program that asks for one small thing after the other waits for each answer: if the
-// receiver runs on another processor, both processors fall asleep and are woken for each request, which on a virtual
-// machine takes longer than all else (docs/PERFORMANCE.md). So the receiver goes to the processor of a lone caller, and
-// back to wherever the scheduler puts it when others come, or when much data is copied, which is better done beside the
-// caller than in turns with it.
+// receiver runs on another processor, each request has to be carried there and back, past whatever runs there. So the
+// receiver goes to the processor of a lone caller, and back to wherever the scheduler puts it when others come, or when
+// much data is copied, which is better done beside the caller than in turns with it. On a busy machine it more than
+// doubles the speed. Where another processor is idle the scheduler may move the caller away again: nothing is gained
+// then (docs/PERFORMANCE.md).
 #pragma once
 
 #include <cstdint>

@@ -51,6 +51,10 @@ class ResourceTest : public ::testing::Test {
         ASSERT_EQ(b().disk(), DiskState::UpToDate);
         ASSERT_EQ(a().role(), Role::Primary);
     }
+    void write(RequestId id) {
+        const Range range{0, 4096};
+        give(0, WriteRequested{id, range, Payload{nullptr, nullptr, range.length}, false});
+    }
     void open_disk(std::uint32_t node, Ticket command) {
         base::Uuid device;
         device.bytes[0] = static_cast<std::byte>(node + 1);
@@ -139,28 +143,24 @@ TEST_F(ResourceTest, TakesNoOtherDiskBeforeTheLostOneHasAnswered) {
 
 // The peer's loss of power must not take what only the peer has: this node goes on afterwards.
 TEST_F(ResourceTest, WhatOnlyThePeerStoresIsStable) {
-    give(0, CommandGiven{3, CommandKind::force_promote});
-    for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
-    const Range range{0, 4096};
-    give(0, WriteRequested{10, range, Payload{nullptr, nullptr, range.length}, false});
+    establish();
+    write(10);
     EXPECT_FALSE(last_write_was_stable_[1]);
     give(0, CommandGiven{4, CommandKind::detach});
     ASSERT_EQ(a().disk(), DiskState::Diskless);
-    give(0, WriteRequested{11, range, Payload{nullptr, nullptr, range.length}, false});
+    write(11);
     EXPECT_TRUE(last_write_was_stable_[1]);
     EXPECT_EQ(a().requests_in_flight(), 0U);
 }
 
 // Whoever uses it over the link has read it, and goes on when this node has lost power.
 TEST_F(ResourceTest, TheOnlyCopyIsStable) {
-    give(0, CommandGiven{3, CommandKind::force_promote});
-    for (int i = 0; i < 3 && a().replication() != ReplicationState::Established; ++i) link_up();
-    const Range range{0, 4096};
-    give(0, WriteRequested{10, range, Payload{nullptr, nullptr, range.length}, false});
+    establish();
+    write(10);
     EXPECT_FALSE(last_write_was_stable_[0]);
     give(1, CommandGiven{4, CommandKind::detach});
     ASSERT_EQ(a().peer_disk(), DiskState::Diskless);
-    give(0, WriteRequested{11, range, Payload{nullptr, nullptr, range.length}, false});
+    write(11);
     EXPECT_TRUE(last_write_was_stable_[0]);
 }
 

@@ -64,6 +64,15 @@ class MeshTest : public LoopTest {
         std::mutex mutex;
         Mesh mesh;
     };
+    // The caller was connected with it and goes on calling there.
+    std::uint16_t port_of_ended_session(Session& caller) {
+        Session first(loop_, 1, 1, [this] { done(); });
+        first.expect(caller);
+        caller.expect(first);
+        caller.send_to(first);
+        run_until_done();
+        return first.member.port;
+    }
     void pass(base::Duration time) {
         const auto end = loop_.after(time, [this] { done(); });
         run_until_done();
@@ -72,14 +81,8 @@ class MeshTest : public LoopTest {
 
 // The caller keeps dialling a session that has ended, at a port where another one listens now.
 TEST_F(MeshTest, ACallForAnEndedSessionLeavesItsSuccessorAlone) {
-    auto first = std::make_unique<Session>(loop_, 1, 1, [this] { done(); });
     Session caller(loop_, 2, 2, [] {});
-    first->expect(caller);
-    caller.expect(*first);
-    caller.send_to(*first);
-    run_until_done();
-    const auto port = first->member.port;
-    first.reset();
+    const auto port = port_of_ended_session(caller);
 
     Session second(loop_, 1, 3, [this] { done(); });
     ASSERT_EQ(second.member.port, port);
@@ -129,14 +132,8 @@ TEST_F(MeshTest, AnotherServiceAtThePortSaysNothingOfTheSecret) {
 
 // What is wrong is said once, however often it is tried.
 TEST_F(MeshTest, TheSameFailureIsLoggedOnce) {
-    auto first = std::make_unique<Session>(loop_, 1, 1, [this] { done(); });
     Session caller(loop_, 2, 2, [] {});
-    first->expect(caller);
-    caller.expect(*first);
-    caller.send_to(*first);
-    run_until_done();
-    const auto port = first->member.port;
-    first.reset();
+    const auto port = port_of_ended_session(caller);
     Session second(loop_, 1, 3, [] {});
     ASSERT_EQ(second.member.port, port);
     second.expect(caller);
