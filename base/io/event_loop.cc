@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/ensure.hh"
+#include "base/io/cpu_latency.hh"
 
 namespace base {
 namespace asio = boost::asio;
@@ -128,8 +129,12 @@ EventLoop::Handle EventLoop::after(Duration delay, std::function<void()> work) {
 }
 
 EventLoop::Handle EventLoop::watch_readable(int descriptor, std::function<void()> ready) {
+    auto arrived = [ready = std::move(ready)] {
+        note_arrival();
+        ready();
+    };
     return std::make_unique<WatchRegistration>(state_->context, descriptor, WatchRegistration::Wait::wait_read,
-                                               std::move(ready));
+                                               std::move(arrived));
 }
 
 EventLoop::Handle EventLoop::watch_writable(int descriptor, std::function<void()> ready) {

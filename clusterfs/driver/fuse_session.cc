@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/io/cpu_latency.hh"
 #include "base/io/log.hh"
 #include "clusterfs/driver/receiver_placement.hh"
 #include "clusterfs/driver/request.hh"
@@ -155,6 +156,7 @@ void FuseSession::receive() {
         const int got = fuse_session_receive_buf(session_, &buffer);
         if (got == -EINTR || got == -EAGAIN) continue;
         if (got <= 0) break;
+        base::note_arrival();
         placement.received(buffer.mem);
         fuse_session_process_buf(session_, &buffer);
     }

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <optional>
 
+#include "base/io/cpu_latency.hh"
 #include "base/io/io_path_protection.hh"
 #include "base/io/log.hh"
 #include "blockrep/driver/daemon.hh"
@@ -21,6 +23,7 @@ struct Arguments {
     blockrep::DaemonOptions daemon = blockrep::DaemonOptions::standard();
     std::string nbd_tcp;
     bool no_fencing = false;
+    bool powersave = false;
     bool verbose = false;
 };
 
@@ -56,6 +59,8 @@ int run(Arguments arguments) {
     ::umask(0027);
     keep_memory();
     for (const auto& line : base::protect_io_path()) base::log_warning("{}", line);
+    std::optional<base::CpuLatencyRequest> cpu_latency;
+    if (!arguments.powersave) cpu_latency.emplace();
     base::EventLoop loop;
     std::unique_ptr<fencing::FenceClient> fence;
     std::unique_ptr<blockrep::NodeNames> names;
@@ -98,6 +103,7 @@ int main(int count, char** values) {
     app.add_option("--nbd-tcp", arguments.nbd_tcp, "serve NBD, without authentication, on ADDRESS:PORT too");
     app.add_flag("--no-fencing", arguments.no_fencing,
                  "TESTS ONLY: go on alone without proof that the peer is dead; data can diverge");
+    app.add_flag("--powersave", arguments.powersave, "let processors sleep between requests: slower, cooler");
     app.add_flag("-v,--verbose", arguments.verbose, "log more");
     try {
         app.parse(count, values);

@@ -8,7 +8,9 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
+#include "base/io/cpu_latency.hh"
 #include "base/io/io_path_protection.hh"
 #include "base/io/log.hh"
 #include "base/io/paths.hh"
@@ -65,6 +67,8 @@ int serve(const Call& call, Caller caller, Witness witness) {
     ::signal(SIGPIPE, SIG_IGN);
     const bool background = caller.in_background();
     for (const auto& line : base::protect_io_path()) base::log_debug("{}", line);
+    std::optional<base::CpuLatencyRequest> cpu_latency;
+    if (!call.options.powersave) cpu_latency.emplace();
     base::EventLoop loop;
     auto prepared = prepare(loop, call, witness);
     if (!prepared) {

@@ -34,6 +34,8 @@ bool set_flag(std::string_view name, Options& options) {
         options.nofencing = true;
     else if (name == "nokernelcache")
         options.kernel_caching = false;
+    else if (name == "powersave")
+        options.powersave = true;
     else if (name == "readmostly")
         options.readmostly = true;
     else if (name == "noatime")

@@ -16,6 +16,7 @@ struct Options {
     bool local = false;      // the source is a file or device that this node has to itself
     bool nofencing = false;  // mount although a lost node cannot be fenced: for tests
     bool kernel_caching = true;
+    bool powersave = false;   // processors may sleep between requests
     bool readmostly = false;  // nothing in it is locked between the nodes: opens do not reach us
     unsigned threads = 0;
     base::Duration commit_interval = base::Duration::seconds(5);
