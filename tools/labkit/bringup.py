@@ -144,7 +144,11 @@ def wait_for_daemons(lab, client):
         dead = [name for name, alive in daemons.items() if not alive]
         if dead:
             raise LabError(f"node {node}: {dead[0]} ended: {tail(lab.log(node, dead[0]))}")
-        return status.quorum(client, node)["members"] == lab.nodes
+        return status.quorum(client, node)["members"] == lab.nodes and fencing_answers(node)
+
+    # cfs-fenced starts once Corosync answers it, which may be later than quorum was reached.
+    def fencing_answers(node):
+        return not lab.reaches("fencing") or client.run(node, ["cfs-fence", "status"], 10)[0] == 0
     for node in lab.nodes:
         wait_for(f"the cluster on node {node}", lambda: ready(node), 30, lambda: tail(lab.log(node, "corosync")))
 
