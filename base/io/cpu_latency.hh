@@ -25,7 +25,7 @@ void note_arrival();
 class CpuLatencyRequest {
   public:
     static constexpr std::uint64_t burst = 16;
-    static constexpr Duration window = Duration::milliseconds(16);
+    static constexpr Duration window = Duration::milliseconds(32);
 
     CpuLatencyRequest() : CpuLatencyRequest("/dev/cpu_dma_latency") {}
     explicit CpuLatencyRequest(const std::string& device);

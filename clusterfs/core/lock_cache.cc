@@ -119,7 +119,7 @@ void LockCache::unpin(const LockName& name, base::Instant now, Actions& actions)
     --lock->pins;
     if (lock->pins > 0) return;
     lock->deletion_wanted = false;
-    lock->used_at = now;
+    note_used(*lock, now);
     // Whoever wants to delete the inode asks for its lock first and finds the open lock given up with it.
     if (name.type == LockType::open && granted_mode(inode_lock(name.number)) == LockMode::none) {
         lock->hurried = true;
@@ -137,7 +137,12 @@ void LockCache::unprotect(const LockName& name, base::Instant now, Actions& acti
 }
 
 void LockCache::note_used(const LockName& name, base::Instant now) {
-    if (auto* lock = find(name)) lock->used_at = now;
+    if (auto* lock = find(name)) note_used(*lock, now);
+}
+
+void LockCache::note_used(Lock& lock, base::Instant now) {
+    if (now - lock.used_at > minimum_hold_) lock.busy_since = now;
+    lock.used_at = now;
 }
 
 void LockCache::finish_open_lock(const LockName& name, base::Instant now, Actions& actions) {
@@ -244,12 +249,15 @@ bool LockCache::must_keep_now(const LockName& name, Lock& lock, base::Instant no
 }
 
 // The minimum hold lets who works with it get something done for the price of a hand-over. Whoever stopped writing to a
-// file does not need it. Between two changes of a directory programs do other things: there no pause tells anything.
+// file does not need it; sooner if it was one write of now and then that the other node wants to read.
+// Between two changes of a directory programs do other things: there no pause tells anything.
 base::Instant LockCache::free_at(const LockName& name, const Lock& lock) const {
     const auto longest = lock.granted_at + minimum_hold_;
     const bool is_file = name.type == LockType::inode && !owner_.may_be_directory(name.number);
     if (lock.pins > 0 || !is_file) return longest;
-    const auto pause = base::Duration{minimum_hold_.nanoseconds / 16};
+    const bool is_now_and_then = lock.used_at - lock.busy_since < base::Duration{minimum_hold_.nanoseconds / 4};
+    const bool is_read_there = lock.other == LockMode::shared;
+    const auto pause = base::Duration{minimum_hold_.nanoseconds / (is_now_and_then && is_read_there ? 64 : 16)};
     return std::min(longest, std::max(lock.granted_at, lock.used_at) + pause);
 }
 

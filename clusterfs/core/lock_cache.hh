@@ -111,7 +111,8 @@ class LockCache {
         LockMode keep = LockMode::none;       // what will be left of it once it was given back
         Phase phase = Phase::idle;
         base::Instant granted_at;
-        base::Instant used_at;  // last time an operation was done with it
+        base::Instant used_at;     // last time an operation was done with it
+        base::Instant busy_since;  // since then never unused for a minimum hold
         std::optional<base::Instant> timer;
         std::uint32_t pins = 0;
         std::uint32_t protectors = 0;
@@ -131,6 +132,7 @@ class LockCache {
     void invalidate_kernel(const LockName& name, Lock& lock, Actions& actions);
     void give_back(const LockName& name, Lock& lock, base::Instant now, Actions& actions);
     void request_waited(const LockName& name, Lock& lock, Actions& actions);
+    void note_used(Lock& lock, base::Instant now);
     bool must_keep_now(const LockName& name, Lock& lock, base::Instant now);
     base::Instant free_at(const LockName& name, const Lock& lock) const;
     void lower_open_lock(const LockName& name, Lock& lock, base::Instant now, Actions& actions);

@@ -96,5 +96,31 @@ TEST_F(LockCacheTest, AnInodeThatIsOpenHereCanBeOpenedElsewhereThoughItWasToBeDe
     EXPECT_TRUE(is_left_shared());
 }
 
+// How long after its last use another node gets the lock: the minimum hold is 64 ms here.
+struct HoldTest : testing::Test {
+    static constexpr auto ms = [](std::int64_t n) { return base::Duration::milliseconds(n); };
+    Owner owner;
+    LockCache locks{owner, ms(64)};
+    Actions actions;
+    base::Instant now{ms(1000).nanoseconds};
+
+    base::Duration kept_after(int uses, base::Duration apart, LockMode wanted) {
+        locks.want(name, LockMode::exclusive, now, actions);
+        locks.on_granted(name, LockMode::exclusive, now, actions);
+        for (int i = 0; i < uses; ++i) {
+            if (i > 0) now = now + apart;
+            locks.note_used(name, now);
+        }
+        locks.on_wanted(name, wanted, now, actions);
+        return locks.next_deadline().value_or(now) - now;
+    }
+};
+
+TEST_F(HoldTest, OfOneWriteIsShortForAReader) { EXPECT_EQ(kept_after(1, ms(0), LockMode::shared), ms(1)); }
+TEST_F(HoldTest, OfOneWriteIsLongerForAWriter) { EXPECT_EQ(kept_after(1, ms(0), LockMode::exclusive), ms(4)); }
+TEST_F(HoldTest, IsOverForWhoWritesNowAndThen) { EXPECT_EQ(kept_after(3, ms(70), LockMode::shared), ms(0)); }
+TEST_F(HoldTest, OfWhoKeepsWritingIsLonger) { EXPECT_EQ(kept_after(20, ms(2), LockMode::shared), ms(4)); }
+TEST_F(HoldTest, EndsWithTheMinimumHold) { EXPECT_EQ(kept_after(32, ms(2), LockMode::exclusive), ms(2)); }
+
 }  // namespace
 }  // namespace clusterfs
