@@ -153,6 +153,7 @@ void FuseSession::receive() {
     fuse_buf buffer{};
     ReceiverPlacement placement;
     while (!fuse_session_exited(session_) && !aborting_) {
+        placement.wait(fuse_session_fd(session_));
         const int got = fuse_session_receive_buf(session_, &buffer);
         if (got == -EINTR || got == -EAGAIN) continue;
         if (got <= 0) break;

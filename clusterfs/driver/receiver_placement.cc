@@ -1,6 +1,7 @@
 #include "clusterfs/driver/receiver_placement.hh"
 
 #include <linux/fuse.h>
+#include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <string>
 #include <utility>
 
+#include "base/io/clock.hh"
+
 namespace clusterfs {
 namespace {
 
@@ -19,6 +22,9 @@ constexpr std::uint32_t trusted = 64;           // this score makes a lone calle
 constexpr std::uint32_t weight_of_others = 8;   // of a request that is not its
 constexpr std::uint32_t looked_up_after = 512;  // it may have moved meanwhile
 constexpr std::uint32_t large = 32 * 1024;      // bytes
+constexpr std::uint32_t tried = 1024;           // requests, each way
+constexpr std::uint32_t kept = 32768;           // requests, before both are tried again
+constexpr auto awake_for = base::Duration::microseconds(50);
 
 // The processors that this process may use: asked before any thread was placed.
 cpu_set_t processors_of_process() {
@@ -57,35 +63,71 @@ bool is_large(const void* request, const fuse_in_header& header) {
 
 }  // namespace
 
-CallerWatch::Step CallerWatch::received(std::uint32_t caller, bool is_large) {
-    if (caller == 0) return Step::stay;
-    if (caller != caller_ || is_large) {
-        score_ -= std::min(score_, weight_of_others);
-        if (score_ > 0) return Step::stay;
-        caller_ = caller;
-        return std::exchange(followed_, 0) != 0 ? Step::leave : Step::stay;
+bool CallerWatch::received(std::uint32_t caller, bool is_large) {
+    if (caller == 0) return is_alone_;
+    if (caller == caller_ && !is_large) {
+        score_ = std::min(score_ + 1, trusted);
+        is_alone_ |= score_ == trusted;
+        return is_alone_;
     }
-    score_ = std::min(score_ + 1, trusted);
-    if (score_ < trusted && followed_ == 0) return Step::stay;
-    const bool is_due = followed_ == 0 || followed_ >= looked_up_after;
-    followed_ = is_due ? 1 : followed_ + 1;
-    return is_due ? Step::follow : Step::stay;
+    score_ -= std::min(score_, weight_of_others);
+    if (score_ == 0) {
+        caller_ = caller;
+        is_alone_ = false;
+    }
+    return is_alone_;
+}
+
+WaitTrial::Way WaitTrial::received(base::Instant now) {
+    if (count_++ == 0) began_ = now;
+    if (count_ > (stage_ == Stage::settled ? kept : tried)) next_stage(now - began_);
+    return way_;
+}
+
+// Staying awake takes a processor from whoever else could use it, and has to be worth that.
+void WaitTrial::next_stage(base::Duration took) {
+    count_ = 0;
+    switch (stage_) {
+        case Stage::trying_asleep:
+            asleep_took_ = took;
+            stage_ = Stage::trying_awake;
+            way_ = Way::awake_elsewhere;
+            return;
+        case Stage::trying_awake:
+            stage_ = Stage::settled;
+            way_ = took * 10 < asleep_took_ * 9 ? Way::awake_elsewhere : Way::asleep_beside;
+            return;
+        case Stage::settled:
+            stage_ = Stage::trying_asleep;
+            way_ = Way::asleep_beside;
+            return;
+    }
 }
 
 void ReceiverPlacement::received(const void* request) {
     fuse_in_header header{};
     std::memcpy(&header, request, sizeof header);
-    switch (watch_.received(header.pid, is_large(request, header))) {
-        case CallerWatch::Step::stay:
-            return;
-        case CallerWatch::Step::follow:
-            return follow(header.pid);
-        case CallerWatch::Step::leave:
-            return leave();
+    stays_awake_ = false;
+    if (!watch_.received(header.pid, is_large(request, header))) return leave();
+    stays_awake_ = trial_.received(base::monotonic_now()) == WaitTrial::Way::awake_elsewhere;
+    if (stays_awake_) return leave();
+    if (header.pid != 0) follow(header.pid);
+}
+
+void ReceiverPlacement::wait(int descriptor) const {
+    if (!stays_awake_) return;
+    const auto until = base::monotonic_now() + awake_for;
+    pollfd waiting{descriptor, POLLIN, 0};
+    while (::poll(&waiting, 1, 0) == 0 && base::monotonic_now() < until) {
     }
 }
 
 void ReceiverPlacement::follow(std::uint32_t caller) {
+    if (followed_ != 0 && followed_ < looked_up_after) {
+        ++followed_;
+        return;
+    }
+    followed_ = 1;
     const auto processor = processor_of(caller);
     if (!processor || *processor >= CPU_SETSIZE || !CPU_ISSET(*processor, &allowed())) return;
     cpu_set_t one;
@@ -95,6 +137,7 @@ void ReceiverPlacement::follow(std::uint32_t caller) {
 }
 
 void ReceiverPlacement::leave() {
+    if (std::exchange(followed_, 0) == 0) return;
     if (CPU_COUNT(&allowed()) > 0) ::sched_setaffinity(0, sizeof(cpu_set_t), &allowed());
 }
 

@@ -5,60 +5,84 @@
 namespace clusterfs {
 namespace {
 
-using Step = CallerWatch::Step;
-
-// How many requests of that caller it takes until the receiver moves; 0: it does not.
-int until_moved(CallerWatch& watch, std::uint32_t caller, int limit = 10000) {
-    for (int i = 1; i <= limit; ++i) {
-        if (watch.received(caller, false) != Step::stay) return i;
+// How many requests of that caller it takes until it is alone; 0: it never is.
+int until_alone(CallerWatch& watch, std::uint32_t caller) {
+    for (int i = 1; i <= 10000; ++i) {
+        if (watch.received(caller, false)) return i;
     }
     return 0;
 }
 
-TEST(CallerWatch, FollowsALoneCallerAndLooksAgainNowAndThen) {
+TEST(CallerWatch, ALoneCallerIsSeenAfterAWhile) {
     CallerWatch watch;
-    EXPECT_GT(until_moved(watch, 7), 32);
-    const auto again = until_moved(watch, 7);
-    EXPECT_GT(again, 100);
-    EXPECT_EQ(until_moved(watch, 7), again);
+    EXPECT_GT(until_alone(watch, 7), 32);
 }
 
-TEST(CallerWatch, FollowsNobodyWhereManyAsk) {
+TEST(CallerWatch, NobodyIsAloneWhereManyAsk) {
     CallerWatch watch;
-    for (std::uint32_t i = 0; i < 10000; ++i) ASSERT_EQ(watch.received(1 + i % 2, false), Step::stay);
+    for (std::uint32_t i = 0; i < 10000; ++i) ASSERT_FALSE(watch.received(1 + i % 2, false));
 }
 
-TEST(CallerWatch, LeavesWhenOthersCome) {
+TEST(CallerWatch, IsNotAloneAnyMoreWhenOthersCome) {
     CallerWatch watch;
-    until_moved(watch, 7);
+    until_alone(watch, 7);
     int sent = 0;
-    while (sent < 100 && watch.received(8, false) != Step::leave) ++sent;
+    while (sent < 100 && watch.received(8, false)) ++sent;
     EXPECT_LT(sent, 16);
-    EXPECT_GT(until_moved(watch, 8), 32);
+    EXPECT_GT(until_alone(watch, 8), 32);
 }
 
 TEST(CallerWatch, OneStrangerDoesNotMatter) {
     CallerWatch watch;
-    until_moved(watch, 7);
+    until_alone(watch, 7);
     for (int i = 0; i < 50; ++i) {
-        ASSERT_EQ(watch.received(8, false), Step::stay);
-        for (int j = 0; j < 8; ++j) ASSERT_NE(watch.received(7, false), Step::leave);
+        ASSERT_TRUE(watch.received(8, false));
+        for (int j = 0; j < 8; ++j) ASSERT_TRUE(watch.received(7, false));
     }
 }
 
-TEST(CallerWatch, StaysAwayFromWhoMovesMuchData) {
+TEST(CallerWatch, WhoMovesMuchDataIsNotMeant) {
     CallerWatch watch;
-    for (int i = 0; i < 10000; ++i) ASSERT_EQ(watch.received(7, true), Step::stay);
-    until_moved(watch, 7);
+    for (int i = 0; i < 10000; ++i) ASSERT_FALSE(watch.received(7, true));
+    until_alone(watch, 7);
     int sent = 0;
-    while (sent < 100 && watch.received(7, true) != Step::leave) ++sent;
+    while (sent < 100 && watch.received(7, true)) ++sent;
     EXPECT_LT(sent, 16);
 }
 
 TEST(CallerWatch, WhatNobodyAskedForSaysNothing) {
     CallerWatch watch;
-    until_moved(watch, 7);
-    for (int i = 0; i < 1000; ++i) ASSERT_EQ(watch.received(0, false), Step::stay);
+    until_alone(watch, 7);
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(watch.received(0, false));
+}
+
+using Way = WaitTrial::Way;
+
+// Which way most of many requests are waited for, when each takes so long.
+Way mostly(WaitTrial& trial, base::Duration asleep, base::Duration awake) {
+    base::Instant now;
+    Way way = Way::asleep_beside;
+    int of_awake = 0;
+    for (int i = 0; i < 100000; ++i) {
+        now = now + (way == Way::awake_elsewhere ? awake : asleep);
+        way = trial.received(now);
+        if (way == Way::awake_elsewhere) ++of_awake;
+    }
+    return of_awake > 50000 ? Way::awake_elsewhere : Way::asleep_beside;
+}
+
+constexpr auto us = [](std::int64_t n) { return base::Duration::microseconds(n); };
+
+TEST(WaitTrial, KeepsTheFasterWay) {
+    WaitTrial trial;
+    EXPECT_EQ(mostly(trial, us(20), us(15)), Way::awake_elsewhere);
+    EXPECT_EQ(mostly(trial, us(30), us(47)), Way::asleep_beside) << "when the machine has become busy";
+    EXPECT_EQ(mostly(trial, us(20), us(15)), Way::awake_elsewhere) << "and idle again";
+}
+
+TEST(WaitTrial, StaysAsleepWhereItGainsLittle) {
+    WaitTrial trial;
+    EXPECT_EQ(mostly(trial, us(20), us(19)), Way::asleep_beside);
 }
 
 }  // namespace
