@@ -8,7 +8,8 @@ import sys
 def whole_line(line, fragments):
     """(node, number) of a line; None if it is torn. A full disk may have left the announced beginnings of others before it."""
     words = line.split(b' ')
-    if len(words) == 4 and words[3] == b'end' and words[1].isdigit() and len(words[2]) == int(words[1]) % 90:
+    by_a_node = words[0] in (b'a', b'b')    # one byte of a torn line before it would make it another's
+    if by_a_node and len(words) == 4 and words[3] == b'end' and words[1].isdigit() and len(words[2]) == int(words[1]) % 90:
         return words[0].decode(), int(words[1])
     rests = (line[len(each):] for each in fragments if line.startswith(each))
     return next(filter(None, (whole_line(rest, fragments) for rest in rests)), None)
@@ -69,6 +70,8 @@ def main():
             missing.append((node, 'slot', slot, number, first))
     for what in missing[:20]:
         print('missing', *what)
+    if missing and fragments:
+        print('torn when the disk was full:', *fragments[:20])
     print(f'{checked} promises checked, {len(missing)} broken')
     sys.exit(1 if missing or not checked else 0)
 
