@@ -16,6 +16,7 @@ StateReport Resource::State::make_report() const {
     own.disk = has_disk() ? disk : DiskState::Diskless;
     own.missed_writes = has_disk() && role == Role::Primary && missed_writes;
     if (own.missed_writes && superblock.consistent) own.disk = DiskState::Consistent;
+    own.cache_lost = cache_lost;
     own.role = role;
     own.generations = superblock.generations;
     own.crashed_primary = crashed_primary;
@@ -120,7 +121,7 @@ void Resource::State::check_established() {
     replication = ReplicationState::Established;
     if (has_disk() && is_consistent(own_report->disk) && is_consistent(peer_report->disk)) {
         disk = DiskState::UpToDate;
-        missed_writes = false;
+        missed_writes = cache_lost = false;
         superblock.consistent = superblock.up_to_date = true;
         superblock.primary = writes_here();
         crashed_primary = false;

@@ -103,8 +103,22 @@ HandshakeResult compare_generations(const StateReport& self, const StateReport& 
     return refuse(110, Disagreement::unrelated);
 }
 
+namespace {
+
+// The peer begins a new generation before it answers anything that our disk lacks. It did not, and its process is a new
+// one: what its disk had not flushed may be lost there. Ours has it.
+bool died_before_it_went_on(const StateReport& self, const StateReport& peer) {
+    const auto& own = self.generations;
+    const auto& theirs = peer.generations;
+    return own.current == theirs.current && own.bitmap == 0 && theirs.bitmap == 0 && peer.role != Role::Primary &&
+           peer.disk != DiskState::Diskless && !self.cache_lost;
+}
+
+}  // namespace
+
 DiskState disk_that_counts(const StateReport& self, const StateReport& peer) {
-    const bool behind = self.missed_writes && !peer.missed_writes && self.disk != DiskState::Diskless;
+    const bool missed = self.missed_writes && !peer.missed_writes && self.disk != DiskState::Diskless;
+    const bool behind = missed && !died_before_it_went_on(self, peer);
     return behind ? DiskState::Inconsistent : self.disk;
 }
 

@@ -26,7 +26,10 @@ void Resource::State::write_local(const Range& range, const Payload& payload, bo
 
 void Resource::State::flush_local(LocalDone done) {
     const auto number = ticket();
-    local.emplace(number, std::move(done));
+    local.emplace(number, [this, done = std::move(done)](base::Result<Payload> result) {
+        if (!result) cache_lost = true;
+        done(std::move(result));
+    });
     act(FlushLocal{number});
 }
 

@@ -107,6 +107,7 @@ struct Resource::State {
     bool disk_open = false;
     std::uint64_t disk_number = 0;  // counts attaches: answers of an earlier disk are told apart
     bool missed_writes = false;     // while we had no disk, the peer's may have taken what ours lacks
+    bool cache_lost = false;        // the disk failed to flush: what it had answered may not be on it
     bool loss_unconfirmed = false;  // our disk went, and the peer may not have recorded it yet
     Geometry geometry;
     Superblock superblock;

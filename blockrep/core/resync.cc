@@ -49,7 +49,7 @@ void Resource::State::begin_sync_as_source() {
     superblock.consistent = superblock.up_to_date = true;
     superblock.peer_outdated = true;
     superblock.primary = writes_here();
-    crashed_primary = missed_writes = false;
+    crashed_primary = missed_writes = cache_lost = false;
     peer_behind = true;
     save(true, [this, in = session_number] {
         if (in == session_number) send(SyncStart{superblock.generations.bitmap});
@@ -71,7 +71,7 @@ void Resource::State::on(const SyncStart& message, const Payload&) {
     save(true, [this, in = session_number] {
         if (in != session_number) return;
         sync_starting = false;
-        missed_writes = false;  // that is on disk now
+        missed_writes = cache_lost = false;  // that is on disk now
         negotiating = false;
         replication = ReplicationState::SyncTarget;
         resync_total = bitmap.count();

@@ -29,6 +29,7 @@ void put(base::ByteWriter& out, const StateReport& message) {
     put(out, message.allow_two_primaries);
     put(out, message.discard_my_data);
     put(out, message.missed_writes);
+    put(out, message.cache_lost);
     out.integer(message.data_size).integer(message.dirty_bits);
 }
 void put(base::ByteWriter& out, const BitmapPart& message) {
@@ -124,6 +125,7 @@ void get(Fields& in, StateReport& message) {
     in.get(message.allow_two_primaries);
     in.get(message.discard_my_data);
     in.get(message.missed_writes);
+    in.get(message.cache_lost);
     in.get(message.data_size);
     in.get(message.dirty_bits);
 }

@@ -38,6 +38,7 @@ struct StateReport {
     bool allow_two_primaries = false;
     bool discard_my_data = false;
     bool missed_writes = false;    // a Primary's: its disk was away, and the listener's may have taken what it lacks
+    bool cache_lost = false;       // its disk failed to flush: what was written to it before may not be on it
     std::uint64_t data_size = 0;   // bytes; 0 without a disk
     std::uint64_t dirty_bits = 0;  // blocks known to differ
     bool operator==(const StateReport&) const = default;

@@ -123,6 +123,26 @@ TEST(Handshake, MissedWritesCountAgainstOneSideOnly) {
     EXPECT_EQ(decide_handshake(a, b, true).extent, SyncExtent::bitmap);
 }
 
+// What it had not flushed is lost with the peer's power; ours was away meanwhile, but the peer never went on without
+// it.
+TEST(Handshake, APrimaryMissedNothingOfAPeerThatDiedBeforeItWentOn) {
+    auto a = report(A, 0, 0, 0);
+    auto b = a;
+    a.disk = b.disk = DiskState::Consistent;
+    a.role = Role::Primary;
+    b.role = Role::Secondary;
+    a.crashed_primary = b.crashed_primary = true;
+    a.missed_writes = true;
+    EXPECT_EQ(disk_that_counts(a, b), DiskState::Consistent);
+    expect_mirrored(a, b);
+    EXPECT_EQ(decide_handshake(a, b, false).direction, SyncDirection::source);
+    auto that_went_on = report(B, A, 0, 0);
+    that_went_on.disk = DiskState::UpToDate;
+    EXPECT_EQ(disk_that_counts(a, that_went_on), DiskState::Inconsistent);
+    a.cache_lost = true;
+    EXPECT_EQ(disk_that_counts(a, b), DiskState::Inconsistent);
+}
+
 TEST(Handshake, BitsWithoutAGenerationAreNotForgotten) {
     auto a = report(A, 0, 0, 0);
     a.dirty_bits = 1;
