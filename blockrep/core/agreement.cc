@@ -30,6 +30,7 @@ StateReport Resource::State::make_report() const {
 void Resource::State::start_negotiation() {
     session_up = true;
     negotiating = true;
+    unrecorded_loss = 0;
     replication = ReplicationState::Off;
     agreed_sent = agreed_received = false;
     bitmap_received = sync_starting = sync_finishing = sync_finish_sent = false;

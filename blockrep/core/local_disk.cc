@@ -8,6 +8,7 @@ namespace {
 base::Probe probe_disk_failed("blockrep: a disk fails");
 base::Probe probe_log_applied("blockrep: a crashed Primary marks its activity log");
 base::Probe probe_both_disks_lost("blockrep: the peer cannot record that a disk is lost");
+base::Probe probe_loss_recorded_late("blockrep: a disk comes back that had not recorded the peer's death");
 base::Probe probe_attached_behind("blockrep: a Primary attaches a disk that missed writes");
 
 }  // namespace
@@ -70,6 +71,7 @@ void Resource::State::open_disk(const DiskOpened& event) {
     if (image->damaged_pages != 0) {
         report(std::to_string(image->damaged_pages) + " damaged bitmap pages count as out of sync");
     }
+    record_loss_again();
     disk_open = true;
     ++disk_number;
     disk = DiskState::Attaching;
@@ -94,6 +96,14 @@ void Resource::State::open_disk(const DiskOpened& event) {
         complete_command(command, {});
     };
     save(true, attached, event.command);
+}
+
+// The disk failed before it took down that the peer had died: nobody has written since.
+void Resource::State::record_loss_again() {
+    if (unrecorded_loss == 0 || cache_lost || superblock.generations.current != unrecorded_loss) return;
+    probe_loss_recorded_late.hit();
+    superblock.peer_outdated = true;
+    bump_generation();
 }
 
 // Detached or failed. Who waits for it is told, the peer too.

@@ -96,8 +96,11 @@ void Resource::State::after_loss(bool was_agreed) {
         superblock.peer_outdated = true;
         // It may come back without what it had in its disk's cache, and must not count as the newer one for having been
         // Primary: what it was answered for is here.
-        if (last_loss != LossReason::left) bump_generation();
-        save(true, {});
+        if (last_loss != LossReason::left) {
+            unrecorded_loss = superblock.generations.current;
+            bump_generation();
+        }
+        save(true, [this] { unrecorded_loss = 0; });
     }
 }
 

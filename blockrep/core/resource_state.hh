@@ -105,10 +105,11 @@ struct Resource::State {
     std::map<Ticket, LocalDone> local;  // what the driver owes us
     DiskState disk = DiskState::Diskless;
     bool disk_open = false;
-    std::uint64_t disk_number = 0;  // counts attaches: answers of an earlier disk are told apart
-    bool missed_writes = false;     // while we had no disk, the peer's may have taken what ours lacks
-    bool cache_lost = false;        // the disk failed to flush: what it had answered may not be on it
-    bool loss_unconfirmed = false;  // our disk went, and the peer may not have recorded it yet
+    std::uint64_t disk_number = 0;     // counts attaches: answers of an earlier disk are told apart
+    bool missed_writes = false;        // while we had no disk, the peer's may have taken what ours lacks
+    bool cache_lost = false;           // the disk failed to flush: what it had answered may not be on it
+    GenerationId unrecorded_loss = 0;  // of our data when the peer died; 0 once that is on disk, or it is back
+    bool loss_unconfirmed = false;     // our disk went, and the peer may not have recorded it yet
     Geometry geometry;
     Superblock superblock;
     std::uint64_t superblock_copy = 0;
@@ -238,6 +239,7 @@ struct Resource::State {
     void write_local(const Range& range, const Payload& payload, bool stable, LocalDone done);
     void flush_local(LocalDone done);
     void open_disk(const DiskOpened& event);
+    void record_loss_again();
     void fail_disk(const std::string& why);
     void close_disk();
     void drop_jobs();
