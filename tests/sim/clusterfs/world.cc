@@ -100,7 +100,7 @@ void World::boot(int index) {
     callbacks.stopped = [this, index](base::Result<void> outcome) { stopped(index, outcome); };
     callbacks.forget_in_kernel = [this, index](clusterfs::InodeNumber inode) { members_[index].kernel.erase(inode); };
     callbacks.became_read_only = [this, index](const base::Error& reason) { mount_ends(index, reason); };
-    callbacks.released_dead = [this](base::NodeIncarnation dead) { recovered(static_cast<int>(dead.node.value) - 1); };
+    callbacks.released_dead = [this](base::NodeIncarnation dead) { released_dead(dead); };
     member.node = std::make_unique<Node>(Node::Environment{scheduler_, device_, locks_, random_}, index, options,
                                          std::move(callbacks));
     member.node->start();
@@ -115,6 +115,13 @@ void World::started(int index) {
     for (const auto dead : member.dead_before) recovered(dead);
     recovered(index);
     for (int i = 0; i < clients_per_node; ++i) client(index, lives_[index]);
+}
+
+// A node that slept may hear of a life whose node has long lived again, and died again.
+void World::released_dead(const base::NodeIncarnation& dead) {
+    for (const auto& [index, life] : std::map(unrecovered_)) {
+        if (life == dead) recovered(index);
+    }
 }
 
 void World::recovered(int index) {
@@ -234,7 +241,7 @@ void World::crash(int index) {
     member.node.reset();
     member = Member{};
     member.committed_up_to = committed;
-    unrecovered_.insert(index);
+    unrecovered_[index] = life;
     device_.node_crashed(index, random_);
     ++lives_[index];
     scheduler_.after(random_.between(Duration::milliseconds(1), Duration::milliseconds(500)), [this, index, life] {
@@ -249,7 +256,7 @@ void World::power_loss() {
     say("power lost");
     for (int index = 0; index < nodes_; ++index) crash(index);
     locks_.forget_everything();
-    for (const auto dead : unrecovered_) fenced_.insert(dead);
+    for (const auto& [dead, life] : unrecovered_) fenced_.insert(dead);
     device_.power_lost(random_);
     workload_->check_structure(device_);
 }

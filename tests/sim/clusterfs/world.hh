@@ -3,7 +3,6 @@
 
 #include <array>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -69,6 +68,7 @@ class World {
     void work_on_damage();
     void mount_ends(int index, const base::Error& reason);
     bool is_refused(const base::Result<void>& outcome) const;
+    void released_dead(const base::NodeIncarnation& dead);
     void recovered(int index);
     void finish();
     void wait_for(const char* what, const std::function<bool()>& condition);
@@ -84,8 +84,8 @@ class World {
     std::unique_ptr<Workload> workload_;
     std::array<Member, most_nodes> members_;
     std::array<std::uint64_t, most_nodes> lives_{};
-    std::set<int> unrecovered_;  // crashed, what of it is there is not known yet
-    std::set<int> fenced_;       // of those
+    std::map<int, base::NodeIncarnation> unrecovered_;  // crashed in that life, what of it is there is not known yet
+    std::set<int> fenced_;                              // of those
     std::uint64_t last_operation_ = 0;
     int nodes_;
     std::uint64_t writes_of_work_ = 0;

@@ -169,7 +169,7 @@ void Machine::perform(Action& action) {
     } else if (auto* release = std::get_if<ReleaseLock>(&action)) {
         release_lock(*release);
     } else if (auto* dead = std::get_if<ReleaseDead>(&action)) {
-        world_.recovered(dead->node.node.value - 1, index_);
+        world_.released_dead(dead->node, index_);
         step(dlm::Event(dlm::DeadReleaseRequested{dead->node}));
     } else if (auto* forget = std::get_if<InvalidateKernel>(&action)) {
         later(some(20, 800), [this, ticket = forget->ticket] { happened(KernelInvalidated{ticket}); });

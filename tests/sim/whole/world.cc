@@ -96,6 +96,13 @@ void World::mounted(std::uint32_t index) {
     for (int i = 0; i < clients_per_node; ++i) client(index, member.life);
 }
 
+// A machine that slept may hear of a life whose machine has long lived again, and died again.
+void World::released_dead(const base::NodeIncarnation& dead, std::uint32_t by) {
+    for (const auto& [index, life] : std::map(unrecovered_)) {
+        if (life == dead) recovered(index, by);
+    }
+}
+
 void World::recovered(std::uint32_t index, std::uint32_t by) {
     if (unrecovered_.erase(index) == 0) return;
     // Without a good disk of its own it has replayed on the other one's.

@@ -43,6 +43,7 @@ class World {
     void mounted(std::uint32_t index);
     void unmounted(std::uint32_t index);
     // `by`: who has replayed.
+    void released_dead(const base::NodeIncarnation& dead, std::uint32_t by);
     void recovered(std::uint32_t index, std::uint32_t by);
 
     // Nobody is called dead who lives.
