@@ -1,5 +1,6 @@
 #include "tests/sim/clusterfs/world.hh"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tests/sim/clusterfs/filesystem.hh"
@@ -119,8 +120,8 @@ void World::started(int index) {
 
 // A node that slept may hear of a life whose node has long lived again, and died again.
 void World::released_dead(const base::NodeIncarnation& dead) {
-    for (const auto& [index, life] : std::map(unrecovered_)) {
-        if (life == dead) recovered(index);
+    for (const auto& [index, lives] : std::map(unrecovered_)) {
+        if (std::ranges::find(lives, dead) != lives.end()) recovered(index);
     }
 }
 
@@ -241,7 +242,7 @@ void World::crash(int index) {
     member.node.reset();
     member = Member{};
     member.committed_up_to = committed;
-    unrecovered_[index] = life;
+    unrecovered_[index].push_back(life);
     device_.node_crashed(index, random_);
     ++lives_[index];
     scheduler_.after(random_.between(Duration::milliseconds(1), Duration::milliseconds(500)), [this, index, life] {
@@ -256,7 +257,7 @@ void World::power_loss() {
     say("power lost");
     for (int index = 0; index < nodes_; ++index) crash(index);
     locks_.forget_everything();
-    for (const auto& [dead, life] : unrecovered_) fenced_.insert(dead);
+    for (const auto& [dead, lives] : unrecovered_) fenced_.insert(dead);
     device_.power_lost(random_);
     workload_->check_structure(device_);
 }

@@ -84,8 +84,9 @@ class World {
     std::unique_ptr<Workload> workload_;
     std::array<Member, most_nodes> members_;
     std::array<std::uint64_t, most_nodes> lives_{};
-    std::map<int, base::NodeIncarnation> unrecovered_;  // crashed in that life, what of it is there is not known yet
-    std::set<int> fenced_;                              // of those
+    // Crashed, and what of them is there is not known yet: in which lives since it was.
+    std::map<int, std::vector<base::NodeIncarnation>> unrecovered_;
+    std::set<int> fenced_;  // of those
     std::uint64_t last_operation_ = 0;
     int nodes_;
     std::uint64_t writes_of_work_ = 0;

@@ -1,5 +1,6 @@
 #include "tests/sim/whole/world.hh"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/probe.hh"
@@ -89,8 +90,8 @@ void World::run() {
 void World::mounted(std::uint32_t index) {
     say(std::string("mounted on ") + (index == 0 ? "a" : "b"));
     auto& member = members_[index];
-    for (const auto& [dead, life] : std::map(unrecovered_)) {
-        if (!machine(index).has_met(life)) recovered(dead, index);
+    for (const auto& [dead, lives] : std::map(unrecovered_)) {
+        if (!machine(index).has_met(lives.back())) recovered(dead, index);
     }
     recovered(index, index);
     for (int i = 0; i < clients_per_node; ++i) client(index, member.life);
@@ -98,8 +99,8 @@ void World::mounted(std::uint32_t index) {
 
 // A machine that slept may hear of a life whose machine has long lived again, and died again.
 void World::released_dead(const base::NodeIncarnation& dead, std::uint32_t by) {
-    for (const auto& [index, life] : std::map(unrecovered_)) {
-        if (life == dead) recovered(index, by);
+    for (const auto& [index, lives] : std::map(unrecovered_)) {
+        if (std::ranges::find(lives, dead) != lives.end()) recovered(index, by);
     }
 }
 
@@ -233,7 +234,7 @@ void World::power_off(std::uint32_t index) {
     auto& member = members_[index];
     ++member.life;
     member.busy = 0;
-    unrecovered_.insert_or_assign(index, machine(index).life());
+    unrecovered_[index].push_back(machine(index).life());
     break_connection(connection);
     rings_change(Duration::milliseconds(300), Duration::seconds(1));
     power_on_later(index);

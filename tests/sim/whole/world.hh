@@ -107,7 +107,8 @@ class World {
     std::unique_ptr<sim::Workload> workload_;
     std::array<std::unique_ptr<Machine>, 2> machines_;
     std::array<Member, 2> members_;
-    std::map<std::uint32_t, base::NodeIncarnation> unrecovered_;  // whose journals count; in which life they died
+    std::map<std::uint32_t, std::vector<base::NodeIncarnation>>
+        unrecovered_;  // whose journals count; in which lives they died
     std::uint64_t next_connection_ = 1;
     bool link_works_ = true;
     bool cluster_works_ = true;
