@@ -150,7 +150,8 @@ def wait_for_daemons(lab, client):
     def fencing_answers(node):
         return not lab.reaches("fencing") or client.run(node, ["cfs-fence", "status"], 10)[0] == 0
     for node in lab.nodes:
-        wait_for(f"the cluster on node {node}", lambda: ready(node), 30, lambda: tail(lab.log(node, "corosync")))
+        wait_for(f"the cluster on node {node}", lambda: ready(node), 30,
+                 lambda: tail(lab.log(node, "corosync")) + ("\n" + tail(lab.log(node, "cfs-fenced")) if lab.reaches("fencing") else ""))
 
 
 def tail(path, lines=5):
