@@ -22,9 +22,11 @@ std::atomic<CpuLatencyRequest*> active{nullptr};
 // Iron wakes from its first sleep (C1) within 2 µs, and polling would slow its sibling; a guest's only sleep hands the
 // processor back to the host.
 std::int32_t tolerable_latency() {
-    std::ifstream file("/sys/devices/system/cpu/cpuidle/current_driver");
-    std::string driver;
-    return file >> driver && driver != "haltpoll" ? 2 : 0;
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("flags")) return line.find(" hypervisor") == std::string::npos ? 2 : 0;
+    }
+    return 0;
 }
 
 }  // namespace
@@ -37,10 +39,10 @@ void note_arrival() {
 CpuLatencyRequest::CpuLatencyRequest(const std::string& device)
     : device_(::open(device.c_str(), O_WRONLY | O_CLOEXEC)), wanted_(tolerable_latency()) {
     if (!device_.is_open()) {
-        log_info("{}: {}: processors may sleep between requests", device, std::strerror(errno));
+        log_debug("{}: {}: processors may sleep between requests", device, std::strerror(errno));
         return;
     }
-    ask(no_request);
+    if (!ask(no_request)) return;
     thread_ = std::thread([this] { run(); });
     active = this;
 }
@@ -93,10 +95,8 @@ bool CpuLatencyRequest::stays_busy() {
     return !ended && arrivals.load(std::memory_order_relaxed) - before >= burst / 2;
 }
 
-void CpuLatencyRequest::ask(std::int32_t microseconds) {
-    if (::write(device_.get(), &microseconds, sizeof microseconds) != sizeof microseconds) {
-        log_warning("/dev/cpu_dma_latency: {}", std::strerror(errno));
-    }
+bool CpuLatencyRequest::ask(std::int32_t microseconds) {
+    return ::write(device_.get(), &microseconds, sizeof microseconds) == sizeof microseconds;
 }
 
 }  // namespace base

@@ -97,6 +97,7 @@ bool LockCache::want(const LockName& name, LockMode mode, base::Instant now, Act
         return false;
     }
     lock.waited = std::max(lock.waited, mode);
+    lock.has_rested |= now - lock.used_at > minimum_hold_;
     advance(name, now, actions);
     return true;
 }
@@ -141,7 +142,8 @@ void LockCache::note_used(const LockName& name, base::Instant now) {
 }
 
 void LockCache::note_used(Lock& lock, base::Instant now) {
-    if (now - lock.used_at > minimum_hold_) lock.busy_since = now;
+    const auto last = std::max(lock.used_at, lock.granted_at);  // waiting for it is no rest
+    if (std::exchange(lock.has_rested, false) || now - last > minimum_hold_) lock.busy_since = now;
     lock.used_at = now;
 }
 
@@ -249,8 +251,8 @@ bool LockCache::must_keep_now(const LockName& name, Lock& lock, base::Instant no
 }
 
 // The minimum hold lets who works with it get something done for the price of a hand-over. Whoever stopped writing to a
-// file does not need it; sooner if it was one write of now and then that the other node wants to read.
-// Between two changes of a directory programs do other things: there no pause tells anything.
+// file does not need it; sooner if it had only just begun and the other node wants to read. Between two changes of a
+// directory programs do other things: there no pause tells anything.
 base::Instant LockCache::free_at(const LockName& name, const Lock& lock) const {
     const auto longest = lock.granted_at + minimum_hold_;
     const bool is_file = name.type == LockType::inode && !owner_.may_be_directory(name.number);

@@ -113,6 +113,7 @@ class LockCache {
         base::Instant granted_at;
         base::Instant used_at;     // last time an operation was done with it
         base::Instant busy_since;  // since then never unused for a minimum hold
+        bool has_rested = false;   // it was, when it was last wanted
         std::optional<base::Instant> timer;
         std::uint32_t pins = 0;
         std::uint32_t protectors = 0;

@@ -113,7 +113,8 @@ FuseSession::FuseSession(fuse_session* session, const FuseMountOptions& options)
     : session_(session),
       mountpoint_(options.mountpoint),
       thread_count_(options.threads != 0 ? options.threads
-                                         : std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U)) {}
+                                         : std::clamp(std::thread::hardware_concurrency() / 2, 1U, 8U)),
+      may_stay_awake_(!options.powersave && thread_count_ == 1 && std::thread::hardware_concurrency() > 1) {}
 
 base::Result<std::unique_ptr<FuseSession>> FuseSession::mount(Filesystem& filesystem, const FuseMountOptions& options) {
     Arguments arguments;
@@ -151,7 +152,7 @@ void FuseSession::serve(std::function<void()> ended) {
 
 void FuseSession::receive() {
     fuse_buf buffer{};
-    ReceiverPlacement placement;
+    ReceiverPlacement placement(may_stay_awake_);
     while (!fuse_session_exited(session_) && !aborting_) {
         placement.wait(fuse_session_fd(session_));
         const int got = fuse_session_receive_buf(session_, &buffer);

@@ -20,7 +20,9 @@ struct FuseMountOptions {
     std::string mountpoint;
     std::vector<std::string> kernel;  // ro, nosuid, noexec …, as mount(8) has them
     bool read_only = false;
-    unsigned threads = 0;  // 0: half as many as there are processors: no handler waits for anything, and who asks needs one, too
+    bool powersave = false;  // a receiver sleeps while it waits
+    unsigned threads =
+        0;  // 0: half as many as there are processors: no handler waits for anything, and who asks needs one, too
 };
 
 class FuseSession : public KernelNotifier {
@@ -49,6 +51,7 @@ class FuseSession : public KernelNotifier {
     fuse_session* session_;
     std::string mountpoint_;
     unsigned thread_count_;
+    bool may_stay_awake_;
     std::function<void()> ended_;
     std::atomic<bool> told_ended_ = false;
     std::atomic<bool> aborting_ = false;

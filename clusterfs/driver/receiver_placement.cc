@@ -18,12 +18,13 @@
 namespace clusterfs {
 namespace {
 
-constexpr std::uint32_t trusted = 64;           // this score makes a lone caller
-constexpr std::uint32_t weight_of_others = 8;   // of a request that is not its
-constexpr std::uint32_t looked_up_after = 512;  // it may have moved meanwhile
-constexpr std::uint32_t large = 32 * 1024;      // bytes
-constexpr std::uint32_t tried = 1024;           // requests, each way
-constexpr std::uint32_t kept = 32768;           // requests, before both are tried again
+constexpr std::uint32_t trusted = 64;                          // this score makes a lone caller
+constexpr std::uint32_t weight_of_others = 8;                  // of a request that is not its
+constexpr std::uint32_t looked_up_after = 512;                 // it may have moved meanwhile
+constexpr std::uint32_t large = 32 * 1024;                     // bytes
+constexpr std::uint32_t tried = 1024;                          // requests, each way
+constexpr std::uint32_t kept = 32768;                          // requests, before both are tried again
+constexpr auto longest_gap = base::Duration::milliseconds(1);  // between two requests that say something
 constexpr auto awake_for = base::Duration::microseconds(50);
 
 // The processors that this process may use: asked before any thread was placed.
@@ -79,6 +80,9 @@ bool CallerWatch::received(std::uint32_t caller, bool is_large) {
 }
 
 WaitTrial::Way WaitTrial::received(base::Instant now) {
+    const bool has_paused = now - last_ > longest_gap;
+    last_ = now;
+    if (has_paused && stage_ != Stage::settled) count_ = 0;
     if (count_++ == 0) began_ = now;
     if (count_ > (stage_ == Stage::settled ? kept : tried)) next_stage(now - began_);
     return way_;
@@ -109,7 +113,7 @@ void ReceiverPlacement::received(const void* request) {
     std::memcpy(&header, request, sizeof header);
     stays_awake_ = false;
     if (!watch_.received(header.pid, is_large(request, header))) return leave();
-    stays_awake_ = trial_.received(base::monotonic_now()) == WaitTrial::Way::awake_elsewhere;
+    stays_awake_ = may_stay_awake_ && trial_.received(base::monotonic_now()) == WaitTrial::Way::awake_elsewhere;
     if (stays_awake_) return leave();
     if (header.pid != 0) follow(header.pid);
 }

@@ -38,12 +38,15 @@ class WaitTrial {
     Way way_ = Way::asleep_beside;
     std::uint32_t count_ = 0;  // requests of this stage
     base::Instant began_;
+    base::Instant last_;
     base::Duration asleep_took_;
 };
 
 // Of one thread, used on that alone.
 class ReceiverPlacement {
   public:
+    // Staying awake is for the only receiver of a mount: of several, others would be woken for nothing.
+    explicit ReceiverPlacement(bool may_stay_awake) : may_stay_awake_(may_stay_awake) {}
     // What was read from the kernel: a FUSE request.
     void received(const void* request);
     // Until a request can be read, or until sleeping is better. Of /dev/fuse, whose read then waits.
@@ -53,6 +56,7 @@ class ReceiverPlacement {
     void follow(std::uint32_t caller);
     void leave();
 
+    const bool may_stay_awake_;
     CallerWatch watch_;
     WaitTrial trial_;
     bool stays_awake_ = false;

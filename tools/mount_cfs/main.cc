@@ -47,6 +47,7 @@ base::Result<Prepared> prepare(base::EventLoop& loop, const Call& call, Witness&
     setup.fuse.mountpoint = call.mountpoint;
     setup.fuse.kernel = call.options.kernel;
     setup.fuse.read_only = call.options.read_only;
+    setup.fuse.powersave = call.options.powersave;
     setup.fuse.threads = call.options.threads;
     return prepared;
 }

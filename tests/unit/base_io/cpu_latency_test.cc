@@ -67,6 +67,7 @@ TEST_F(CpuLatency, EndsInTheMiddleOfABurst) {
         CpuLatencyRequest request(path_);
         ASSERT_TRUE(becomes(2, 2 * CpuLatencyRequest::burst));
     }
+    EXPECT_EQ(asked().back(), nothing);
     const auto before = asked().size();
     arrive(100 * CpuLatencyRequest::burst);
     EXPECT_EQ(asked().size(), before);

@@ -118,7 +118,31 @@ struct HoldTest : testing::Test {
 
 TEST_F(HoldTest, OfOneWriteIsShortForAReader) { EXPECT_EQ(kept_after(1, ms(0), LockMode::shared), ms(1)); }
 TEST_F(HoldTest, OfOneWriteIsLongerForAWriter) { EXPECT_EQ(kept_after(1, ms(0), LockMode::exclusive), ms(4)); }
-TEST_F(HoldTest, IsOverForWhoWritesNowAndThen) { EXPECT_EQ(kept_after(3, ms(70), LockMode::shared), ms(0)); }
+TEST_F(HoldTest, OfWhoWritesAgainAfterARestIsShortForAReader) {
+    kept_after(20, ms(2), LockMode::exclusive);
+    now = now + ms(70);
+    locks.on_time_passed(now, actions);
+    ASSERT_EQ(locks.granted_mode(name), LockMode::none);
+    now = now + ms(500);
+    EXPECT_EQ(kept_after(1, ms(0), LockMode::shared), ms(1));
+}
+TEST_F(HoldTest, OfWhoKeepsWritingIsLongerThoughEachHandOverTakesItsTime) {
+    base::Duration kept;
+    for (int i = 0; i < 15; ++i) {
+        locks.want(name, LockMode::exclusive, now, actions);
+        now = now + ms(90);
+        locks.on_granted(name, LockMode::exclusive, now, actions);
+        locks.note_used(name, now);
+        now = now + ms(2);
+        locks.note_used(name, now);
+        locks.on_wanted(name, LockMode::shared, now, actions);
+        kept = locks.next_deadline().value_or(now) - now;
+        now = now + ms(4);
+        locks.on_time_passed(now, actions);
+        ASSERT_EQ(locks.granted_mode(name), LockMode::shared);
+    }
+    EXPECT_EQ(kept, ms(4));
+}
 TEST_F(HoldTest, OfWhoKeepsWritingIsLonger) { EXPECT_EQ(kept_after(20, ms(2), LockMode::shared), ms(4)); }
 TEST_F(HoldTest, EndsWithTheMinimumHold) { EXPECT_EQ(kept_after(32, ms(2), LockMode::exclusive), ms(2)); }
 

@@ -60,7 +60,7 @@ using Way = WaitTrial::Way;
 
 // Which way most of many requests are waited for, when each takes so long.
 Way mostly(WaitTrial& trial, base::Duration asleep, base::Duration awake) {
-    base::Instant now;
+    static base::Instant now;
     Way way = Way::asleep_beside;
     int of_awake = 0;
     for (int i = 0; i < 100000; ++i) {
@@ -83,6 +83,18 @@ TEST(WaitTrial, KeepsTheFasterWay) {
 TEST(WaitTrial, StaysAsleepWhereItGainsLittle) {
     WaitTrial trial;
     EXPECT_EQ(mostly(trial, us(20), us(19)), Way::asleep_beside);
+}
+
+TEST(WaitTrial, APauseOfTheCallerSaysNothing) {
+    WaitTrial trial;
+    base::Instant now;
+    for (int i = 0; i < 500; ++i) trial.received(now = now + us(20));
+    now = now + base::Duration::seconds(10);
+    int of_awake = 0;
+    for (int i = 0; i < 20000; ++i) {
+        if (trial.received(now = now + us(of_awake == 0 ? 20 : 30)) == Way::awake_elsewhere) ++of_awake;
+    }
+    EXPECT_LT(of_awake, 2000);
 }
 
 }  // namespace
