@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -58,7 +59,9 @@ class ResourceTest : public ::testing::Test {
     void open_disk(std::uint32_t node, Ticket command) {
         base::Uuid device;
         device.bytes[0] = static_cast<std::byte>(node + 1);
-        give(node, DiskOpened{disk_size, format_metadata(*geometry_of(disk_size), disk_size, device), command});
+        auto& image = metadata_[node];
+        if (image.empty()) image = format_metadata(*geometry_of(disk_size), disk_size, device);
+        give(node, DiskOpened{disk_size, image, command});
     }
     void give(std::uint32_t node, Event event) {
         resources_[node]->step(std::move(event), now_, actions_[node]);
@@ -86,6 +89,9 @@ class ResourceTest : public ::testing::Test {
             last_write_was_stable_[node] = write->stable;
             answer(LocalWriteDone{write->ticket, {}});
         } else if (auto* metadata = std::get_if<WriteMetadata>(&action)) {
+            if (no_metadata_of_ == node)
+                return answer(LocalWriteDone{metadata->ticket, base::failure(std::errc::io_error)});
+            std::ranges::copy(metadata->bytes, metadata_[node].begin() + static_cast<std::ptrdiff_t>(metadata->offset));
             answer(LocalWriteDone{metadata->ticket, {}});
         } else if (auto* flush = std::get_if<FlushLocal>(&action)) {
             answer(LocalFlushDone{flush->ticket, {}});
@@ -106,6 +112,8 @@ class ResourceTest : public ::testing::Test {
     base::Instant now_{};
     std::array<std::unique_ptr<Resource>, 2> resources_;
     std::array<Actions, 2> actions_;
+    std::array<base::Bytes, 2> metadata_;
+    std::optional<std::uint32_t> no_metadata_of_;  // whose disk refuses it
     std::array<bool, 2> tries_link_{};
     std::array<std::map<Ticket, base::Result<void>>, 2> outcomes_;
     std::optional<std::vector<Ticket>> late_reads_;  // of a, when it keeps them
@@ -162,6 +170,17 @@ TEST_F(ResourceTest, TheOnlyCopyIsStable) {
     ASSERT_EQ(a().peer_disk(), DiskState::Diskless);
     write(11);
     EXPECT_TRUE(last_write_was_stable_[0]);
+}
+
+// It has everything, and what the dead node had not flushed is lost there.
+TEST_F(ResourceTest, ADiskThatCouldNotRecordThePeersDeathDoesSoWhenItIsBack) {
+    establish();
+    no_metadata_of_ = 1;
+    give(1, PeerFenced{{{1}, {{std::byte{1}}}}});
+    ASSERT_EQ(b().disk(), DiskState::Diskless);
+    no_metadata_of_.reset();
+    open_disk(1, 9);
+    EXPECT_EQ(b().disk(), DiskState::UpToDate);
 }
 
 // The source needs no fence to go on without it, and it may be the last to hear that the link is lost.
