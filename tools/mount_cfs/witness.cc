@@ -1,7 +1,9 @@
 #include "tools/mount_cfs/witness.hh"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -25,7 +27,13 @@ using clusterfs::LifeMessage;
 constexpr auto drain_limit = base::Duration::seconds(3600);
 constexpr auto stays_after_death = base::Duration::seconds(60);
 
-// One line each: "watch RESOURCE MOUNT MACHINE", "release".
+// proc(5): of all filesystems, what is neither dirty nor mapped. Of a dead one alone it cannot be asked.
+bool forget_cached_pages() {
+    const base::FileDescriptor file(::open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
+    return file.is_open() && ::write(file.get(), "1", 1) == 1;
+}
+
+// One line each: "watch RESOURCE MOUNT MACHINE PROCESS", "release".
 class WitnessProcess {
   public:
     explicit WitnessProcess(int line) : line_(line) {
@@ -52,7 +60,9 @@ class WitnessProcess {
             return;
         }
         char resource[256], mount[64], machine[64];
-        if (std::sscanf(line.c_str(), "watch %255s %63s %63s", resource, mount, machine) != 3) return;
+        int process = 0;
+        if (std::sscanf(line.c_str(), "watch %255s %63s %63s %d", resource, mount, machine, &process) != 4) return;
+        mount_process_ = base::FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
         const auto mount_life = base::Uuid::parse(mount);
         const auto machine_life = base::Uuid::parse(machine);
         if (mount_life && machine_life) join(resource, *mount_life, *machine_life);
@@ -74,14 +84,24 @@ class WitnessProcess {
 
     void say() { static_cast<void>(group_->multicast(encode(said_))); }
 
+    // Everything of it is closed then, its connection to the kernel too.
+    bool wait_for_its_end() const {
+        if (!mount_process_.is_open()) return false;
+        pollfd ended{mount_process_.get(), POLLIN, 0};
+        while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+        }
+        return (ended.revents & POLLIN) != 0;
+    }
+
     // blockrepd answers when the last request of the dead client has ended, on this node and its peers. Without that
-    // certificate nothing is said, and the others fence the machine as soon as this process is gone.
+    // certificate nothing is said, and the others fence the machine as soon as this process is gone. The same goes for
+    // what the kernel has cached: whoever has a file open would go on reading there what others have long overwritten.
     void on_death() {
         watch_.reset();
         if (group_ == nullptr) return loop_.stop();
         const boost::json::object request{{"command", "wait-drained"}, {"client", said_.mount.text()}};
         const auto drained = base::call_control(base::run_path("blockrep/control.sock"), request, drain_limit);
-        if (!drained) return loop_.stop();
+        if (!drained || !wait_for_its_end() || !forget_cached_pages()) return loop_.stop();
         said_.type = LifeMessage::Type::drained;
         say();
         timer_ = loop_.after(stays_after_death, [this] {
@@ -92,6 +112,7 @@ class WitnessProcess {
 
     base::EventLoop loop_;
     int line_;
+    base::FileDescriptor mount_process_;
     base::EventLoop::Handle watch_;
     base::EventLoop::Handle timer_;
     std::string input_;
@@ -124,7 +145,8 @@ Witness Witness::split() {
 }
 
 void Witness::watch(const std::string& resource, const base::Uuid& mount, const base::Uuid& machine) {
-    const auto line = "watch " + resource + " " + mount.text() + " " + machine.text() + "\n";
+    const auto line =
+        "watch " + resource + " " + mount.text() + " " + machine.text() + " " + std::to_string(::getpid()) + "\n";
     if (::write(line_.get(), line.data(), line.size()) < 0) base::log_warning("the mount has no witness");
 }
 

@@ -1,5 +1,6 @@
 // A process beside the mount that outlives it: when the mount dies, it asks blockrepd whether all that it had in flight
-// has ended, and tells the other nodes, so that nobody shoots this machine for the death of a process.
+// has ended, has the kernel drop what it had cached, and tells the other nodes, so that nobody shoots this machine for the
+// death of a process.
 #pragma once
 
 #include <string>
