@@ -80,6 +80,7 @@ void Resource::State::open_disk(const DiskOpened& event) {
         disk = state_of(superblock);
         // It was away while the peer's disk was in use: only a handshake can tell.
         if (disk == DiskState::UpToDate && session_up) disk = DiskState::Consistent;
+        if (role != Role::Primary) missed_writes = false;  // nobody here has seen more: the generations decide
         // A Primary's own clients know better than this disk: it can only be a target.
         if (role == Role::Primary && missed_writes) {
             probe_attached_behind.hit();
