@@ -21,8 +21,8 @@ struct FuseMountOptions {
     std::vector<std::string> kernel;  // ro, nosuid, noexec …, as mount(8) has them
     bool read_only = false;
     bool powersave = false;  // a receiver sleeps while it waits
-    unsigned threads =
-        0;  // 0: half as many as there are processors: no handler waits for anything, and who asks needs one, too
+    // 0: half as many as there are processors: no handler waits for anything, and who asks needs one, too.
+    unsigned threads = 0;
 };
 
 class FuseSession : public KernelNotifier {

@@ -72,6 +72,7 @@ class WitnessProcess {
         auto group = base::make_cpg_messenger(loop_);
         if (!group) return loop_.stop();
         group_ = *std::move(group);
+        resource_ = resource;
         said_ = {LifeMessage::Type::witness, mount, machine, {}};
         base::GroupMessenger::Callbacks events;
         events.view_changed = [this](const base::GroupView& view) {
@@ -83,6 +84,17 @@ class WitnessProcess {
     }
 
     void say() { static_cast<void>(group_->multicast(encode(said_))); }
+
+    // To the kernel's log, too: a console keeps that when the machine is fenced a second later.
+    void give_up(const std::string& why) {
+        const auto text = "cfs-witness: " + resource_ + ": the mount has died and this machine will be fenced: " + why;
+        const base::FileDescriptor log(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
+        if (log.is_open()) static_cast<void>(::write(log.get(), text.data(), text.size()));
+        base::open_log("cfs-witness", base::run_path("cfs/witness-" + resource_ + ".log"), base::LogLevel::info);
+        base::log_error("{}", text);
+        base::close_log();
+        loop_.stop();
+    }
 
     // Everything of it is closed then, its connection to the kernel too.
     bool wait_for_its_end() const {
@@ -101,7 +113,11 @@ class WitnessProcess {
         if (group_ == nullptr) return loop_.stop();
         const boost::json::object request{{"command", "wait-drained"}, {"client", said_.mount.text()}};
         const auto drained = base::call_control(base::run_path("blockrep/control.sock"), request, drain_limit);
-        if (!drained || !wait_for_its_end() || !forget_cached_pages()) return loop_.stop();
+        if (!drained)
+            return give_up("blockrepd did not say that its requests have ended: " + drained.error().message());
+        if (!wait_for_its_end()) return give_up("its end cannot be waited for (pidfd_open needs Linux 5.3)");
+        if (!forget_cached_pages())
+            return give_up("/proc/sys/vm/drop_caches cannot be written: make it writable for root");
         said_.type = LifeMessage::Type::drained;
         say();
         timer_ = loop_.after(stays_after_death, [this] {
@@ -116,6 +132,7 @@ class WitnessProcess {
     base::EventLoop::Handle watch_;
     base::EventLoop::Handle timer_;
     std::string input_;
+    std::string resource_;
     std::unique_ptr<base::GroupMessenger> group_;
     LifeMessage said_;
 };

@@ -7,7 +7,8 @@ namespace {
 
 std::vector<std::pair<Message, std::uint64_t>> examples() {
     const Range range{4096, 8192};
-    StateReport state{DiskState::UpToDate, Role::Primary, {1, 2, {3, 4, 5, 6}}, true, false, true, true, true, 1 << 30, 77};
+    StateReport state{
+        DiskState::UpToDate, Role::Primary, {1, 2, {3, 4, 5, 6}}, true, false, true, true, true, 1 << 30, 77};
     return {{state, 0},
             {Agreed{}, 0},
             {BitmapPart{{{1, 2}, {7, 9}}, true}, 0},
