@@ -34,7 +34,11 @@ HandshakeResult compare_bits(const StateReport& self, const StateReport& peer, b
 }
 
 // Rules 40, 41 and 40b (here 42): the same generation, no bits by generation; was somebody Primary when it crashed?
+// Rule 44 is ours: of two disks that were lost before anybody went on, one has kept what it had answered.
 HandshakeResult compare_crashes(const StateReport& self, const StateReport& peer, bool self_orders) {
+    if ((self.missed_writes || peer.missed_writes) && self.cache_lost != peer.cache_lost) {
+        return sync(44, peer.cache_lost ? Direction::source : Direction::target, Extent::bitmap);
+    }
     if (!self.crashed_primary && !peer.crashed_primary) return compare_bits(self, peer, self_orders);
     // Where both disks were lost at once, what both Primaries have in flight is written to both once more.
     const bool both_missed = self.missed_writes && peer.missed_writes;
@@ -105,20 +109,31 @@ HandshakeResult compare_generations(const StateReport& self, const StateReport& 
 
 namespace {
 
-// The peer begins a new generation before it answers anything that our disk lacks. It did not, and its process is a new
-// one: what its disk had not flushed may be lost there. Ours has it.
-bool died_before_it_went_on(const StateReport& self, const StateReport& peer) {
-    const auto& own = self.generations;
-    const auto& theirs = peer.generations;
-    return own.current == theirs.current && own.bitmap == 0 && theirs.bitmap == 0 && peer.role != Role::Primary &&
-           peer.disk != DiskState::Diskless && !self.cache_lost;
+// Whoever does begins a new generation first.
+bool nobody_went_on(const StateReport& self, const StateReport& peer) {
+    return self.generations.current == peer.generations.current && self.generations.bitmap == 0 &&
+           peer.generations.bitmap == 0;
+}
+
+// The peer begins a new generation before it answers anything that our disk lacks. It did not, and what it had not
+// flushed may be lost there: its process is a new one, or its disk failed to flush. Ours has it.
+bool missed_nothing(const StateReport& self, const StateReport& peer) {
+    const bool peer_may_lack = peer.role != Role::Primary || peer.cache_lost;
+    return nobody_went_on(self, peer) && peer_may_lack && peer.disk != DiskState::Diskless && !self.cache_lost;
+}
+
+// Both disks failed to flush before either node had heard of the other's failure, and a Primary lives whose clients
+// were told that something is there that may be on neither.
+bool both_caches_lost(const StateReport& self, const StateReport& peer) {
+    return self.cache_lost && peer.cache_lost && (self.missed_writes || peer.missed_writes) &&
+           nobody_went_on(self, peer);
 }
 
 }  // namespace
 
 DiskState disk_that_counts(const StateReport& self, const StateReport& peer) {
     const bool missed = self.missed_writes && !peer.missed_writes && self.disk != DiskState::Diskless;
-    const bool behind = missed && !died_before_it_went_on(self, peer);
+    const bool behind = missed && !missed_nothing(self, peer);
     return behind ? DiskState::Inconsistent : self.disk;
 }
 
@@ -126,6 +141,7 @@ HandshakeResult decide_handshake(const StateReport& self, const StateReport& pee
     if (self.disk == DiskState::Diskless || peer.disk == DiskState::Diskless)
         return sync(1, Direction::none, Extent::bitmap);
     if (self.data_size != peer.data_size) return refuse(2, Disagreement::sizes_differ);
+    if (both_caches_lost(self, peer)) return refuse(3, Disagreement::both_caches_lost);
     auto result = compare_generations(self, peer, self_orders);
     result = apply_discard(prefer_consistent(result, self, peer), self, peer);
     if (result.disagreement != Disagreement::none) return result;
@@ -133,7 +149,7 @@ HandshakeResult decide_handshake(const StateReport& self, const StateReport& pee
     const auto& source = result.direction == Direction::source ? self : peer;
     const auto& target = result.direction == Direction::source ? peer : self;
     if (!is_consistent(source.disk)) return refuse(result.rule, Disagreement::source_not_consistent);
-    const bool redoes = self.missed_writes && peer.missed_writes;
+    const bool redoes = (self.missed_writes && peer.missed_writes) || result.rule == 44;
     if (target.role == Role::Primary && is_consistent(target.disk) && !redoes) {
         return refuse(result.rule, Disagreement::primary_would_lose);
     }
@@ -154,6 +170,9 @@ std::string_view to_string(Disagreement disagreement) {
             return "The side with the newer generation is Inconsistent";
         case Disagreement::primary_would_lose:
             return "I shall become SyncTarget, but I am primary!";
+        case Disagreement::both_caches_lost:
+            return "Both disks failed to flush, and what was answered before may be on neither: end the mounts of both "
+                   "nodes, then restart blockrepd on both";
     }
     return "?";
 }

@@ -10,7 +10,15 @@ namespace blockrep {
 
 enum class SyncDirection { none, source, target };  // of the side that asks
 enum class SyncExtent { bitmap, full };
-enum class Disagreement { none, split_brain, unrelated, sizes_differ, source_not_consistent, primary_would_lose };
+enum class Disagreement {
+    none,
+    split_brain,
+    unrelated,
+    sizes_differ,
+    source_not_consistent,
+    primary_would_lose,
+    both_caches_lost
+};
 
 struct HandshakeResult {
     int rule = 0;  // of the table; for the log and for tests

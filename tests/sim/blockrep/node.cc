@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "base/probe.hh"
+#include "blockrep/core/handshake.hh"
 #include "blockrep/format/error.hh"
 #include "tests/sim/blockrep/world.hh"
 
@@ -43,6 +44,7 @@ void Node::start_process() {
     commands_.clear();
     clients_paused_ = promote_open_ = attach_open_ = disk_open_ = disk_failed_ = false;
     wants_primary_ = true;
+    refuses_without_caches_ = failed_to_flush_ = false;
     plans_ = 0;
     disk_requests_ = 0;
     Settings settings;
@@ -209,6 +211,7 @@ void Node::on(FlushLocal& action) {
     later(microseconds(world_.random, 100, 5000), [this, covered, ticket = action.ticket, works] {
         --disk_requests_;
         if (!works) {
+            failed_to_flush_ = true;
             // What only this disk has is spared: nothing could bring it back, and clients were told that it is there.
             if (world_.is_full_replica(1 - index_)) disk_.lose_cache(world_.random);
             return step(LocalFlushDone{ticket, io_error()});
@@ -254,7 +257,10 @@ void Node::on(SendFrame& action) {
 
 void Node::on(RequestFence& action) { world_.request_fence(index_, action.victim); }
 void Node::on(WithdrawFence& action) { world_.withdraw_fence(index_, action.victim); }
-void Node::on(Report& action) { world_.log(action.text); }
+void Node::on(Report& action) {
+    world_.log(action.text);
+    if (action.text.ends_with(to_string(Disagreement::both_caches_lost))) refuses_without_caches_ = true;
+}
 
 void Node::link_opened(std::uint64_t connection) {
     connection_ = connection;

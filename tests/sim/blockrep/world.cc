@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t megabyte = 1 << 20;
 
 base::Probe probe_both_die("simulated: both die while one settles what it lost");
+base::Probe probe_caches_lost("simulated: the operator ends both, since both disks had failed to flush");
 base::Probe probe_stalled("simulated: the replication link carries one way only");
 
 }  // namespace
@@ -226,6 +227,15 @@ void World::end_double_primary() {
     }
 }
 
+// What both disks may have lost, those who live rely on: both must end.
+void World::end_both_without_caches() {
+    if (!node(0).refuses_without_caches() && !node(1).refuses_without_caches()) return;
+    if (!node(0).failed_to_flush() || !node(1).failed_to_flush()) throw Violation("refused though a disk is whole");
+    probe_caches_lost.hit();
+    lose_both();
+    for (auto& node : nodes_) node->stop_clients();
+}
+
 // No more faults: everything must come to rest, answered and in sync.
 void World::settle() {
     link_works = true;
@@ -250,6 +260,7 @@ void World::settle() {
         try_connect();
         const bool operator_looks = i > 50 && i % 10 == 0;
         if (operator_looks) end_double_primary();
+        if (operator_looks) end_both_without_caches();
         if (operator_looks && !formed) node(0).force_promote();
         for (auto& node : nodes_) {
             if (operator_looks) node->put_right();

@@ -53,6 +53,8 @@ class Node {
     void put_right();                                          // attaches and connects what is not
     std::size_t open_commands() const { return commands_.size(); }
     std::string open_commands_text() const;
+    bool refuses_without_caches() const { return refuses_without_caches_; }
+    bool failed_to_flush() const { return failed_to_flush_; }
     bool operator_busy() const { return plans_ != 0; }  // something is to be undone later
 
     // ---- disk errors: for a while requests of these kinds fail, one in so many
@@ -123,6 +125,8 @@ class Node {
     bool clients_stopped_ = false;
     bool clients_paused_ = false;  // while it gives its role up
     bool wants_primary_ = true;
+    bool failed_to_flush_ = false;         // a disk of this process
+    bool refuses_without_caches_ = false;  // this process has said that both disks failed to flush
     std::size_t plans_ = 0;
     bool promote_open_ = false;
     bool attach_open_ = false;
@@ -189,6 +193,7 @@ class World {
     void lose_both();
     void leave_one_alone();
     void end_double_primary();
+    void end_both_without_caches();
     void run_until(base::Instant end);
     void pause(std::uint32_t which);
     void stall(std::uint32_t from);

@@ -123,6 +123,40 @@ TEST(Handshake, MissedWritesCountAgainstOneSideOnly) {
     EXPECT_EQ(decide_handshake(a, b, true).extent, SyncExtent::bitmap);
 }
 
+// Two Primaries whose disks failed at once: whoever has kept what it answered knows better; if neither has, nobody
+// does.
+TEST(Handshake, AFlushThatFailedCountsAgainstADisk) {
+    auto a = report(A, 0, 0, 0);
+    auto b = a;
+    a.disk = b.disk = DiskState::Consistent;
+    a.role = b.role = Role::Primary;
+    a.crashed_primary = b.crashed_primary = a.missed_writes = b.missed_writes = true;
+    for (const bool orders : {false, true}) {
+        a.cache_lost = true;
+        b.cache_lost = false;
+        expect_mirrored(a, b);
+        EXPECT_EQ(decide_handshake(a, b, orders).direction, SyncDirection::target);
+        EXPECT_EQ(decide_handshake(b, a, orders).direction, SyncDirection::source);
+        b.cache_lost = true;
+        expect_mirrored(a, b);
+        EXPECT_EQ(decide_handshake(a, b, orders).disagreement, Disagreement::both_caches_lost);
+    }
+    // b had heard of a's loss, and lost its own disk before that was on it.
+    b.missed_writes = false;
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::both_caches_lost);
+    a.cache_lost = false;
+    EXPECT_EQ(disk_that_counts(a, b), DiskState::Consistent);
+    expect_mirrored(a, b);
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::none);
+    EXPECT_EQ(decide_handshake(a, b, true).direction, SyncDirection::source);
+    a.cache_lost = true;
+    b.role = Role::Secondary;
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::both_caches_lost);
+    a.missed_writes = false;
+    a.role = Role::Secondary;
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::none) << "as after a crash of both";
+}
+
 // What it had not flushed is lost with the peer's power; ours was away meanwhile, but the peer never went on without
 // it.
 TEST(Handshake, APrimaryMissedNothingOfAPeerThatDiedBeforeItWentOn) {
