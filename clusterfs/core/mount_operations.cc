@@ -110,22 +110,32 @@ void MountOperations::note_changed_groups(const Transaction& transaction) {
     }
 }
 
-// Notes what is missing and asks for it.
-void MountOperations::park(Id id, Pending& pending, View& view) {
+// Where a search for free blocks goes depends on what it finds: a group that it was given in an earlier run counts as
+// used, or two nodes that each need what the other one has just been given would never come to an end.
+std::vector<LockName> MountOperations::locks_to_keep(const Pending& pending, const View& view) const {
     const auto& needs = view.needs();
-    base::ensure(!needs.empty(), "an operation that needs something names it");
     const LockName* lowest = nullptr;
     for (const auto* missing : {&needs.locks, &needs.anew}) {
         for (const auto& [name, mode] : *missing) {
             if (lowest == nullptr || ranks_below(name, *lowest)) lowest = &name;
         }
     }
+    auto used = pending.groups;
+    used.insert(view.used_locks().begin(), view.used_locks().end());
     std::vector<LockName> keep;
-    for (const auto& name : view.used_locks()) {
+    for (const auto& name : used) {
         const bool missing = needs.locks.contains(name) || needs.anew.contains(name);
         const bool held = source_.held(name) != LockMode::none && !missing;
         if (held && (lowest == nullptr || ranks_below(name, *lowest))) keep.push_back(name);
     }
+    return keep;
+}
+
+// Notes what is missing and asks for it.
+void MountOperations::park(Id id, Pending& pending, View& view) {
+    const auto& needs = view.needs();
+    base::ensure(!needs.empty(), "an operation that needs something names it");
+    auto keep = locks_to_keep(pending, view);
     need_anew(id, pending, needs);  // before anything that may let such a lock be given back
     protect(pending, std::move(keep));
     if (needs.journal_space) {
@@ -151,6 +161,7 @@ void MountOperations::need_locks(Id id, Pending& pending, const Needs& needs) {
     for (const auto& [name, mode] : needs.locks) {
         if (source_.held(name) >= mode) continue;
         pending.locks.emplace(name, mode);
+        if (name.type == LockType::allocation_group) pending.groups.insert(name);
         waiting_for_lock_[name].push_back(id);
         if (!locks_.want(name, mode, io_.now(), io_.actions())) {
             pending.locks.erase(name);

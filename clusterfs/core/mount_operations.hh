@@ -52,6 +52,7 @@ class MountOperations {
         std::uint64_t runs = 0;
         std::set<LockName> refused;
         std::vector<LockName> protects;
+        std::set<LockName> groups;           // allocation groups that it has waited for, in any run
         std::map<LockName, LockMode> locks;  // still waited for
         std::set<BlockNeed> blocks;          // still waited for
         std::map<BlockNeed, Fault> faults;   // what arrived and is of no use
@@ -64,6 +65,7 @@ class MountOperations {
     void complete(Id id, View& view, base::Result<void> outcome);
     void note_changed_groups(const Transaction& transaction);
     void park(Id id, Pending& pending, View& view);
+    std::vector<LockName> locks_to_keep(const Pending& pending, const View& view) const;
     void protect(Pending& pending, std::vector<LockName> names);
     void need_locks(Id id, Pending& pending, const Needs& needs);
     void need_anew(Id id, Pending& pending, const Needs& needs);
