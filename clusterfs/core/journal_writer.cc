@@ -1,6 +1,7 @@
 #include "clusterfs/core/journal_writer.hh"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -84,18 +85,28 @@ std::optional<base::Instant> JournalWriter::next_deadline() const {
 void JournalWriter::start_commit() {
     commit_wanted_ = false;
     commit_due_.reset();
-    const bool flush_first = std::exchange(data_written_, false);
+    const auto data = std::exchange(data_written_, std::nullopt);
     current_waiters_ = std::exchange(next_waiters_, {});
-    if (cache_.running_blocks() == 0 && !flush_first) return answer(current_waiters_, {});
+    if (cache_.running_blocks() == 0 && !data) return answer(current_waiters_, {});
     committing_ = true;
     freed_committing_ = std::exchange(freed_running_, {});
-    BuiltRecord record;
-    if (cache_.running_blocks() > 0) record = build_running();
-    if (!flush_first) return write_record(record);
-    io_.flush([this, record = std::move(record)](base::Result<void> outcome) {
+    if (cache_.running_blocks() == 0) return flush_then([this] { commit_done(); });
+    const auto record = build_running();
+    if (!data) return write_record(record, [this] { record_stored(); });
+    if (data == FileData::replaces_old) {
+        const auto both = [this, left = std::make_shared<int>(2)] {
+            if (--*left == 0) record_stored();
+        };
+        flush_then(both);
+        return write_record(record, both);
+    }
+    flush_then([this, record] { write_record(record, [this] { record_stored(); }); });
+}
+
+void JournalWriter::flush_then(std::function<void()> then) {
+    io_.flush([this, then = std::move(then)](base::Result<void> outcome) {
         if (!outcome) return fail(outcome.error());
-        if (record.blocks.empty()) return commit_done();
-        write_record(record);
+        then();
     });
 }
 
@@ -110,14 +121,19 @@ BuiltRecord JournalWriter::build_running() {
     return record;
 }
 
-void JournalWriter::write_record(const BuiltRecord& record) {
-    io_.write(region_.ring_place(record.start), record.blocks, true, [this](base::Result<void> outcome) {
+void JournalWriter::write_record(const BuiltRecord& record, std::function<void()> then) {
+    const auto place = region_.ring_place(record.start);
+    io_.write(place, record.blocks, true, [this, then = std::move(then)](base::Result<void> outcome) {
         if (!outcome) return fail(outcome.error());
-        starts_.emplace(head_.offset, head_.record);
-        cache_.commit_done(head_.offset);
-        head_ = {record_end_, head_.record + 1};
-        commit_done();
+        then();
     });
+}
+
+void JournalWriter::record_stored() {
+    starts_.emplace(head_.offset, head_.record);
+    cache_.commit_done(head_.offset);
+    head_ = {record_end_, head_.record + 1};
+    commit_done();
 }
 
 void JournalWriter::commit_done() {
@@ -166,8 +182,7 @@ void JournalWriter::move_tail() {
     const bool worth_it = gain > region_.ring_blocks / 8 || (gain > 0 && space_wanted_ && !has_space());
     if (moving_tail_ || closing_ != nullptr || !worth_it) return;
     moving_tail_ = true;
-    io_.flush([this, candidate](base::Result<void> flushed) {
-        if (!flushed) return fail(flushed.error());
+    flush_then([this, candidate] {
         auto next = state_;
         next.tail = candidate;
         next.sequence = io_.clock();
@@ -193,8 +208,7 @@ void JournalWriter::progress_close() {
                          cache_.committed_blocks() == 0 && cache_.writing_blocks() == 0;
     if (!at_rest || closing_header_) return;
     closing_header_ = true;
-    io_.flush([this](base::Result<void> flushed) {
-        if (!flushed) return fail(flushed.error());
+    flush_then([this] {
         auto last = state_;
         last.tail = head_;
         last.dirty = false;

@@ -1,8 +1,9 @@
 // Makes changes durable and brings them to their places: group commit, checkpoint, the journal's head and tail.
 //
-// One commit at a time: [flush, if file data was written] → one stable write of the record → its blocks are committed,
-// who waited is told. Behind it, at leisure or when space or a lock asks for it: committed blocks are written in place;
-// then [flush → header with the new tail], which frees the space.
+// One commit at a time: [flush, if file data was written that becomes visible] → one stable write of the record → its
+// blocks are committed, who waited is told. Where the data only replaces old data of its files, the flush and the
+// record go out together: either may be there without the other. Behind a commit, at leisure or when space or a lock
+// asks for it: committed blocks are written in place; then [flush → header with the new tail], which frees the space.
 #pragma once
 
 #include <functional>
@@ -36,7 +37,7 @@ class JournalWriter {
 
     // An operation's transaction was applied to the cache.
     void note_change(Transaction& transaction);
-    void note_data_written() { data_written_ = true; }
+    void note_data_written(FileData what) { data_written_ = std::max(data_written_, std::optional(what)); }
     bool freed_recently(BlockNumber number) const;
 
     // `done` once everything that was changed or noted before is durable.
@@ -60,7 +61,9 @@ class JournalWriter {
   private:
     void start_commit();
     BuiltRecord build_running();
-    void write_record(const BuiltRecord& record);
+    void write_record(const BuiltRecord& record, std::function<void()> then);
+    void record_stored();
+    void flush_then(std::function<void()> then);
     void commit_done();
     void answer(std::vector<Mount::Completion>& waiters, const base::Result<void>& outcome);
     void checkpoint();
@@ -88,7 +91,7 @@ class JournalWriter {
     using Freed = std::map<BlockNumber, std::uint32_t>;
     Freed freed_running_;
     Freed freed_committing_;
-    bool data_written_ = false;
+    std::optional<FileData> data_written_;  // since the last commit began
     bool commit_wanted_ = false;
     bool committing_ = false;
     std::optional<base::Instant> commit_due_;

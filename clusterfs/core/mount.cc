@@ -47,7 +47,7 @@ bool Mount::close(InodeNumber inode, base::Instant now, base::WallTime wall, Act
     return nameless && !s.locks.is_open(inode);
 }
 
-void Mount::note_data_written() { state_->journal.note_data_written(); }
+void Mount::note_data_written(FileData what) { state_->journal.note_data_written(what); }
 
 void Mount::commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions) {
     auto& s = *state_;

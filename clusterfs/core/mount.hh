@@ -112,6 +112,10 @@ struct MountOptions {
     std::uint32_t cached_locks = 131072;                            // about as many locks are kept after use
 };
 
+// What the bytes that were written to the device are to their file: new ones for old ones within it, or bytes that it
+// shows only once the metadata is committed.
+enum class FileData { replaces_old, becomes_visible };
+
 class Mount : private ViewSource {
   public:
     // An operation: runs on a view, puts its results where its closure says, returns what POSIX would.
@@ -134,8 +138,9 @@ class Mount : private ViewSource {
     // its last name meanwhile (then delete_orphan() is run). Another node that takes the last name says so by asking
     // for the open lock; what it told too late, it finds itself (MountOrphans).
     [[nodiscard]] bool close(InodeNumber inode, base::Instant now, base::WallTime wall, Actions& actions);
-    // File data was written to the device since the last flush: the next commit flushes first (README, invariant 7).
-    void note_data_written();
+    // File data was written to the device since the last flush: the next commit flushes, before its record counts if
+    // any of it becomes visible by it (README, invariant 7).
+    void note_data_written(FileData what);
     // Everything that completed before is durable when `done` is called (fsync, sync).
     void commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions);
     void step(Event event, base::Instant now, base::WallTime wall, Actions& actions);

@@ -59,7 +59,12 @@ void Replay::collect() {
     summary_.state.tail = {0, place.record};
     summary_.blocks = images_.size();
     next_ = images_.begin();
-    compare_next();
+    // What the dead node wrote last may be in the disk's cache only: it must not be lost after parts of it are in
+    // place.
+    io_.flush([self = shared_from_this()](base::Result<void> flushed) {
+        if (!flushed) return self->done_(std::unexpected(flushed.error()));
+        self->compare_next();
+    });
 }
 
 // One run of consecutive numbers at a time.

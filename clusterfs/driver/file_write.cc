@@ -132,7 +132,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
 
     // In this order: whoever commits the inode as it will be finds that data was written, and then the data.
     void finish_tail() {
-        filesystem_.driver().note_data_written();
+        filesystem_.driver().note_data_written(FileData::becomes_visible);
         filesystem_.run(
             [self = shared_from_this()](View& view) {
                 return operations::finish_write(view, self->request_.inode, self->plan_, self->request_.clear_set_ids);

@@ -81,9 +81,9 @@ bool MountDriver::close(InodeNumber inode) {
     return may_be_nameless;
 }
 
-void MountDriver::note_data_written() {
+void MountDriver::note_data_written(FileData what) {
     const std::lock_guard lock(mutex_);
-    mount_.note_data_written();
+    mount_.note_data_written(what);
 }
 
 void MountDriver::stop() {

@@ -94,7 +94,7 @@ class Performer : public std::enable_shared_from_this<Performer> {
     }
 
     void make_visible() {
-        filesystem_.driver().note_data_written();
+        filesystem_.driver().note_data_written(plan_.written());
         filesystem_.driver().run(
             [self = shared_from_this()](View& view) {
                 return operations::finish_write(view, self->inode_, self->plan_, self->clear_set_ids_);

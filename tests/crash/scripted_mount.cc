@@ -210,7 +210,7 @@ bool ScriptedMount::write(const std::string& path, std::uint64_t offset, const s
     request.inode = inode;
     request.offset = offset;
     request.data = data;
-    const auto outcome = session_.work_on_file(request, [&](std::uint64_t at, std::uint64_t length) {
+    const auto outcome = session_.work_on_file(request, [&](std::uint64_t at, std::uint64_t length, FileData) {
         if (length == 0) return;
         applied([&](TreeState&) {
             edit(path, [&](FileState& file) {
@@ -241,7 +241,7 @@ void ScriptedMount::truncate(const std::string& path, std::uint64_t size) {
     request.kind = sim::FileRequest::Kind::truncate;
     request.inode = find(path);
     request.offset = size;
-    const auto outcome = session_.work_on_file(request, [&](std::uint64_t, std::uint64_t) {
+    const auto outcome = session_.work_on_file(request, [&](std::uint64_t, std::uint64_t, FileData) {
         applied([&](TreeState&) { edit(path, [&](FileState& file) { file.data.resize(size, '\0'); }); });
     });
     history_.overwrites[overwrite].version_after = history_.versions.size() - 1;

@@ -67,13 +67,12 @@ void Session::unmount(const std::function<void()>& then) {
     if (then) then();
 }
 
-base::Result<void> Session::work_on_file(
-    sim::FileRequest request, const std::function<void(std::uint64_t offset, std::uint64_t length)>& changed) {
+base::Result<void> Session::work_on_file(sim::FileRequest request, decltype(sim::FileHooks::changed) changed) {
     bool done = false;
     base::Result<void> result;
     sim::FileHooks hooks;
     hooks.mark = [](View&) { return base::Result<void>{}; };
-    hooks.changed = changed;
+    hooks.changed = std::move(changed);
     hooks.was_read = [](const std::string&) {};
     hooks.failed = [&](const base::Error& error) { result = std::unexpected(error); };
     hooks.finished = [&] { done = true; };

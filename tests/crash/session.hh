@@ -24,8 +24,7 @@ class Session {
     void commit(const std::function<void()>& done);
     void unmount(const std::function<void()>& done = {});
     // The first error, if any.
-    base::Result<void> work_on_file(sim::FileRequest request,
-                                    const std::function<void(std::uint64_t offset, std::uint64_t length)>& changed);
+    base::Result<void> work_on_file(sim::FileRequest request, decltype(sim::FileHooks::changed) changed);
     base::Result<InodeReference> find(const std::string& path);
     // Keeps it open across whatever follows, until close().
     void open(InodeReference inode);

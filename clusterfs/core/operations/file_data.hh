@@ -12,6 +12,7 @@
 
 #include "base/bytes.hh"
 #include "base/error.hh"
+#include "clusterfs/core/mount.hh"
 #include "clusterfs/core/operations/inode_reference.hh"
 #include "clusterfs/core/view.hh"
 
@@ -76,9 +77,11 @@ struct WritePlan {
     std::optional<PartialBlock> before;
     base::Bytes inline_content;
     bool has_unwritten = false;
-    InodeNumber staging = 0;  // an orphan that owns the block which the inline content is moved to
+    bool replaces_old = false;  // all of it lies within the file, in blocks that were written before
+    InodeNumber staging = 0;    // an orphan that owns the block which the inline content is moved to
     std::vector<LockName> pins;
 
+    FileData written() const { return replaces_old ? FileData::replaces_old : FileData::becomes_visible; }
     // Whether the old content of that block comes with the plan, not from the device.
     bool was_inline(const PartialBlock& block) const { return block.file_block == 0 && !inline_content.empty(); }
     // Zeros, in the old content of a block of `partial` or of `before`, what may not become part of the file. What lies

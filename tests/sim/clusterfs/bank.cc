@@ -67,7 +67,7 @@ class Bank : public Workload {
         return device.current(markers_[node]).as<Inode>().device;
     }
 
-    void undo(int node, std::uint64_t kept) override {
+    void undo(int node, std::uint64_t kept, std::uint64_t) override {
         for (auto& account : accounts_) {
             auto& versions = account.versions;
             while (versions.back().node == node && versions.back().number > kept) versions.pop_back();

@@ -68,7 +68,7 @@ void FileTask::begin() {
             return self->marked_ ? self->hooks_.mark(view) : base::Result<void>{};
         },
         [self = shared_from_this()] {
-            if (self->plan_.done) self->hooks_.changed(self->plan_.offset, self->plan_.length);
+            if (self->plan_.done) self->hooks_.changed(self->plan_.offset, self->plan_.length, self->plan_.written());
             self->node_.later([self] { self->write_planned(); });
         });
 }
@@ -154,7 +154,7 @@ void FileTask::write_blocks() {
         for (std::uint64_t i = 0; i < segment.count; ++i) images[segment.block + i] = image_of(segment.file_block + i);
     }
     node_.write_data(images, [self = shared_from_this()] {
-        self->node_.mount().note_data_written();
+        self->node_.mount().note_data_written(self->plan_.written());
         self->finish_plan();
     });
 }
@@ -168,7 +168,7 @@ void FileTask::finish_plan() {
             return is_write ? self->hooks_.mark(view) : base::Result<void>{};
         },
         [self = shared_from_this(), is_write] {
-            if (is_write) self->hooks_.changed(self->plan_.offset, self->plan_.length);
+            if (is_write) self->hooks_.changed(self->plan_.offset, self->plan_.length, self->plan_.written());
             self->node_.later([self] { self->plan_finished(); });
         });
 }
@@ -200,7 +200,7 @@ void FileTask::resize() {
             self->shortened_ = self->shortened_ || self->step_.shortened;
             if (self->marked_) {
                 self->visible_ = true;
-                self->hooks_.changed(self->request_.offset, 0);
+                self->hooks_.changed(self->request_.offset, 0, clusterfs::FileData::becomes_visible);
             }
             self->node_.later([self] { self->resized(); });
         });

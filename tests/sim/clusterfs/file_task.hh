@@ -26,7 +26,7 @@ struct FileHooks {
     // Runs inside the operation that makes the change visible, which has changed something: leaves the marker.
     std::function<base::Result<void>(clusterfs::View&)> mark;
     // At the instant when the change became visible, with how many bytes of the data it covers, at `offset`.
-    std::function<void(std::uint64_t offset, std::uint64_t length)> changed;
+    std::function<void(std::uint64_t offset, std::uint64_t length, clusterfs::FileData written)> changed;
     std::function<void(const std::string& data)> was_read;
     // It could not be opened, or failed later.
     std::function<void(const base::Error&)> failed;

@@ -107,15 +107,15 @@ class Tree : public Workload {
     }
 
     // What remains is done anew: an operation that had built upon a lost one is found by that.
-    void undo(int node, std::uint64_t kept) override {
+    void undo(int node, std::uint64_t kept, std::uint64_t whole) override {
         // Bytes that were being overwritten, or were without the change having become durable, may be old or new.
         for (const auto& [inode, writes] : std::exchange(busy_[node], {})) {
             const auto* file = model_->find(inode, 0);
             if (writes && file != nullptr) uncertain_.emplace(inode, file->generation);
         }
         for (const auto& entry : log_) {
-            const bool lost = entry.node == node && entry.number > kept;
-            if (lost && entry.operation.kind == Kind::write) {
+            if (entry.node != node || entry.operation.kind != Kind::write) continue;
+            if (entry.number > kept || (entry.number > whole && entry.written == FileData::replaces_old)) {
                 uncertain_.emplace(entry.operation.inode, entry.operation.generation);
             }
         }
@@ -176,6 +176,7 @@ class Tree : public Workload {
         int node = 0;
         std::uint64_t number = 0;
         TreeOperation operation;
+        FileData written = FileData::becomes_visible;
     };
 
     // Mostly what exists, now and then what existed once.
@@ -248,7 +249,7 @@ class Tree : public Workload {
     FileHooks hooks(int node, const std::shared_ptr<TreeOperation>& wanted, const TaskContext& context) {
         FileHooks hooks;
         hooks.mark = [this, node](View& view) { return mark(view, node); };
-        hooks.changed = [this, node, wanted, context](std::uint64_t offset, std::uint64_t length) {
+        hooks.changed = [this, node, wanted, context](std::uint64_t offset, std::uint64_t length, FileData written) {
             last_change_[node] = ++changes_;
             context.changed(wanted->inode);
             auto part = *wanted;
@@ -259,7 +260,7 @@ class Tree : public Workload {
             // A file that lost its last name while it was open is nobody's business, unless the loss of the name is
             // lost.
             if (model_->apply(part)) {
-                log_.push_back({node, changes_, part});
+                log_.push_back({node, changes_, part, written});
             } else {
                 uncertain_.emplace(wanted->inode, wanted->generation);
             }

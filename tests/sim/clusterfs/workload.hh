@@ -47,8 +47,9 @@ class Workload {
     virtual std::uint64_t last_change(int node) const = 0;
     // The number of the last operation of that node that is on the device.
     virtual std::uint64_t marker(const Device& device, int node) const = 0;
-    // That node died and its operations after `kept` have not happened.
-    virtual void undo(int node, std::uint64_t kept) = 0;
+    // That node died and its operations after `kept` have not happened. Those after `whole` may have happened without
+    // the bytes that they put in the place of others.
+    virtual void undo(int node, std::uint64_t kept, std::uint64_t whole) = 0;
     // At any moment when nobody writes, mounted or dead: what a replay would make of the device is sound.
     virtual void check_structure(Device&) {}
     // Nobody has it mounted: the device must say what the model says.

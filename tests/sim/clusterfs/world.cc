@@ -130,13 +130,15 @@ void World::recovered(int index) {
     fenced_.erase(index);
     if (damaged_) return;  // the marker may be where the damage is
     const auto kept = workload_->marker(device_, index);
+    const bool lost_cache = unflushed_lost_.erase(index) != 0;
     say("node " + std::to_string(index) + " recovered up to operation " + std::to_string(kept));
     if (kept < members_[index].committed_up_to) {
         throw Violation("operation " + std::to_string(members_[index].committed_up_to) + " of node " +
                         std::to_string(index) + " was promised to be durable, but only " + std::to_string(kept) +
                         " is there");
     }
-    workload_->undo(index, kept);
+    workload_->undo(index, kept, lost_cache ? members_[index].committed_up_to : kept);
+    members_[index].committed_up_to = kept;
 }
 
 void World::client(int index, std::uint64_t life) {
@@ -221,7 +223,8 @@ void World::after_operation(int index, std::uint64_t life, std::shared_ptr<Clien
 void World::one_commit(int index, std::uint64_t life) {
     const auto up_to = workload_->last_change(index);
     ++members_[index].busy_clients;
-    members_[index].node->mount().note_data_written();
+    members_[index].node->mount().note_data_written(random_.one_in(2) ? clusterfs::FileData::replaces_old
+                                                                      : clusterfs::FileData::becomes_visible);
     members_[index].node->commit([this, index, life, up_to](const base::Result<void>& outcome) {
         auto& member = members_[index];
         --member.busy_clients;
@@ -257,12 +260,15 @@ void World::power_loss() {
     say("power lost");
     for (int index = 0; index < nodes_; ++index) crash(index);
     locks_.forget_everything();
-    for (const auto& [dead, lives] : unrecovered_) fenced_.insert(dead);
+    for (const auto& [dead, lives] : unrecovered_) {
+        fenced_.insert(dead);
+        unflushed_lost_.insert(dead);
+    }
     device_.power_lost(random_);
     workload_->check_structure(device_);
 }
 
-// Some are shot before they wake up.
+// Some are shot before they wake up, unless the end has come: who is left then must find somebody to recover it.
 void World::pause(int index) {
     auto& member = members_[index];
     if (!member.node || member.node->is_paused()) return;
@@ -272,7 +278,7 @@ void World::pause(int index) {
     member.node->pause(lasts);
     if (!random_.one_in(3)) return;
     scheduler_.after(random_.between(Duration{}, lasts), [this, index, life = lives_[index]] {
-        if (lives_[index] == life) crash(index);
+        if (lives_[index] == life && faults_) crash(index);
     });
 }
 
@@ -301,6 +307,7 @@ void World::stopped(int index, const base::Result<void>& outcome) {
     auto& member = members_[index];
     say("stopped " + std::to_string(index) + (outcome ? "" : ": " + outcome.error().message()));
     if (!outcome) return mount_ends(index, outcome.error());
+    member.committed_up_to = workload_->last_change(index);
     member.started = false;
     const auto life = member.node->life();
     scheduler_.after(Duration::milliseconds(10), [this, index, life, number = lives_[index]] {

@@ -86,7 +86,8 @@ class World {
     std::array<std::uint64_t, most_nodes> lives_{};
     // Crashed, and what of them is there is not known yet: in which lives since it was.
     std::map<int, std::vector<base::NodeIncarnation>> unrecovered_;
-    std::set<int> fenced_;  // of those
+    std::set<int> fenced_;          // of those
+    std::set<int> unflushed_lost_;  // of those: the disk lost what was not flushed
     std::uint64_t last_operation_ = 0;
     int nodes_;
     std::uint64_t writes_of_work_ = 0;

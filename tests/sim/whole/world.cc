@@ -115,7 +115,7 @@ void World::recovered(std::uint32_t index, std::uint32_t by) {
                              std::to_string(index) + " was promised to be durable, but only " + std::to_string(kept) +
                              " is there");
     }
-    workload_->undo(static_cast<int>(index), kept);
+    workload_->undo(static_cast<int>(index), kept, kept);
 }
 
 void World::client(std::uint32_t index, std::uint64_t life) {

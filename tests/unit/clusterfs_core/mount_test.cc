@@ -166,11 +166,39 @@ TEST_F(MountCommit, OneStableWriteMakesAChangeDurable) {
     EXPECT_TRUE(rig.actions<FlushDevice>().empty());
 }
 
+TEST_F(MountCommit, FlushesBesideTheRecordWhereDataOnlyReplacesOld) {
+    Rig rig(*device);
+    rig.start();
+    rig.hold_flushes = true;
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.mount().note_data_written(FileData::replaces_old);
+    rig.log.clear();
+    std::optional<base::Result<void>> committed;
+    rig.begin_commit(committed);
+    ASSERT_EQ(rig.log.size(), 2U);
+    EXPECT_TRUE(std::holds_alternative<FlushDevice>(rig.log[0]));
+    ASSERT_TRUE(std::holds_alternative<WriteBlocks>(rig.log[1]));
+    EXPECT_TRUE(std::get<WriteBlocks>(rig.log[1]).stable);
+    EXPECT_FALSE(committed) << "the record is there, the data is not";
+    rig.end_flushes();
+    ASSERT_TRUE(committed && *committed);
+    // Together with what becomes visible, that decides.
+    rig.hold_flushes = true;
+    ASSERT_TRUE(rig.run(set_time(root, 43)));
+    rig.mount().note_data_written(FileData::becomes_visible);
+    rig.mount().note_data_written(FileData::replaces_old);
+    rig.log.clear();
+    rig.begin_commit(committed);
+    EXPECT_TRUE(rig.actions<WriteBlocks>().empty());
+    rig.end_flushes();
+    ASSERT_TRUE(committed && *committed);
+}
+
 TEST_F(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
-    rig.mount().note_data_written();
+    rig.mount().note_data_written(FileData::becomes_visible);
     rig.log.clear();
     ASSERT_TRUE(rig.commit());
     ASSERT_EQ(rig.log.size(), 2U);
@@ -485,6 +513,34 @@ TEST_F(MountLocks, WaitsForPinsButTakesNoNewOnes) {
     EXPECT_TRUE(std::holds_alternative<RequestLock>(actions[1])) << "and asks for it anew";
 }
 
+// A search for free blocks begins in the same group in every run, and goes to one of lower rank.
+TEST_F(MountLocks, KeepsAGroupThatASearchWasGivenBefore) {
+    Rig rig(*device);
+    rig.start();
+    const LockName first{LockType::allocation_group, 5};
+    const LockName second{LockType::allocation_group, 3};
+    const auto search = [&](View& view) -> base::Result<void> {
+        BASE_TRY(view.lock(first, LockMode::exclusive));
+        return view.lock(second, LockMode::exclusive);
+    };
+    rig.withheld = {first, second};
+    rig.log.clear();
+    std::optional<base::Result<void>> outcome;
+    rig.begin(search, outcome);
+    rig.tell(LockGranted{first, LockMode::exclusive});
+    rig.tell(LockWanted{first, LockMode::exclusive});
+    rig.pass(base::Duration::milliseconds(6));
+    ASSERT_EQ(rig.actions<ReleaseLock>().size(), 1U) << "the second ranks below it";
+    EXPECT_EQ(rig.actions<ReleaseLock>()[0].name, first);
+    rig.log.clear();
+    rig.tell(LockGranted{second, LockMode::exclusive});
+    rig.tell(LockWanted{second, LockMode::exclusive});
+    rig.pass(base::Duration::milliseconds(6));
+    EXPECT_TRUE(rig.actions<ReleaseLock>().empty()) << "or two nodes would take it from each other for ever";
+    rig.tell(LockGranted{first, LockMode::exclusive});
+    ASSERT_TRUE(outcome && *outcome);
+}
+
 TEST_F(MountLocks, AnInodeThatIsOpenHereIsFoundOpen) {
     Rig rig(*device);
     rig.start();
@@ -680,7 +736,7 @@ TEST_F(MountJournal, HasRoomForWhatCameInDuringASlowFlush) {
             left = region.first + 1 + region.ring_blocks - (record.first + record.blocks.size());
         }
         rig.hold_flushes = true;
-        rig.mount().note_data_written();
+        rig.mount().note_data_written(FileData::becomes_visible);
         // The commit begins by itself when there is much to write.
         std::deque<std::optional<base::Result<void>>> outcomes;
         do {
