@@ -200,7 +200,9 @@ void Resource::State::start_local_part(RequestId id, OwnWrite& write) {
 // Another disk was attached than the one that what is in flight was meant for.
 void Resource::State::redo_local_parts() {
     for (auto& [id, write] : writes) {
-        if (write.remote_unsent && !write.local_pending) write.local_pending = write.local_unsent = true;
+        const bool nobody_has_it = !write.remote_pending && !write.stored_remote;
+        const bool redo = (write.remote_unsent || nobody_has_it) && !write.local_pending;
+        if (redo) write.local_pending = write.local_unsent = true;
     }
     std::vector<FlushRequested> again;
     std::erase_if(flushes, [&](const auto& entry) {

@@ -23,6 +23,12 @@ bool common_history(const Generations& a, const Generations& b) {
     return std::any_of(a.history.begin(), a.history.end(), [&](GenerationId id) { return in_history(id, b); });
 }
 
+// Whoever does begins a new generation first.
+bool nobody_went_on(const StateReport& self, const StateReport& peer) {
+    return self.generations.current == peer.generations.current && self.generations.bitmap == 0 &&
+           peer.generations.bitmap == 0;
+}
+
 // Rule 43, which DRBD lacked until 9.2.19: the same generation, nobody crashed as Primary, and yet bits are set (what
 // one had acknowledged without a flush, and lost). The side with the bits knows best.
 HandshakeResult compare_bits(const StateReport& self, const StateReport& peer, bool self_orders) {
@@ -36,7 +42,7 @@ HandshakeResult compare_bits(const StateReport& self, const StateReport& peer, b
 // Rules 40, 41 and 40b (here 42): the same generation, no bits by generation; was somebody Primary when it crashed?
 // Rule 44 is ours: of two disks that were lost before anybody went on, one has kept what it had answered.
 HandshakeResult compare_crashes(const StateReport& self, const StateReport& peer, bool self_orders) {
-    if ((self.missed_writes || peer.missed_writes) && self.cache_lost != peer.cache_lost) {
+    if (nobody_went_on(self, peer) && self.cache_lost != peer.cache_lost) {
         return sync(44, peer.cache_lost ? Direction::source : Direction::target, Extent::bitmap);
     }
     if (!self.crashed_primary && !peer.crashed_primary) return compare_bits(self, peer, self_orders);
@@ -109,12 +115,6 @@ HandshakeResult compare_generations(const StateReport& self, const StateReport& 
 
 namespace {
 
-// Whoever does begins a new generation first.
-bool nobody_went_on(const StateReport& self, const StateReport& peer) {
-    return self.generations.current == peer.generations.current && self.generations.bitmap == 0 &&
-           peer.generations.bitmap == 0;
-}
-
 // The peer begins a new generation before it answers anything that our disk lacks. It did not, and what it had not
 // flushed may be lost there: its process is a new one, or its disk failed to flush. Ours has it.
 bool missed_nothing(const StateReport& self, const StateReport& peer) {
@@ -125,8 +125,14 @@ bool missed_nothing(const StateReport& self, const StateReport& peer) {
 // Both disks failed to flush before either node had heard of the other's failure, and a Primary lives whose clients
 // were told that something is there that may be on neither.
 bool both_caches_lost(const StateReport& self, const StateReport& peer) {
-    return self.cache_lost && peer.cache_lost && (self.missed_writes || peer.missed_writes) &&
-           nobody_went_on(self, peer);
+    const bool a_primary_lives = self.role == Role::Primary || peer.role == Role::Primary;
+    return self.cache_lost && peer.cache_lost && a_primary_lives && nobody_went_on(self, peer);
+}
+
+// A Primary may be the target where its disk was lost: what it has in flight is written to both once more. Rules 34 to
+// 37: a resync by rule 44 did not come to its beginning, or its end.
+bool writes_again(int rule, const StateReport& self, const StateReport& peer, const StateReport& target) {
+    return (self.missed_writes && peer.missed_writes) || rule == 44 || (rule >= 34 && rule <= 37 && target.cache_lost);
 }
 
 }  // namespace
@@ -149,8 +155,7 @@ HandshakeResult decide_handshake(const StateReport& self, const StateReport& pee
     const auto& source = result.direction == Direction::source ? self : peer;
     const auto& target = result.direction == Direction::source ? peer : self;
     if (!is_consistent(source.disk)) return refuse(result.rule, Disagreement::source_not_consistent);
-    const bool redoes = (self.missed_writes && peer.missed_writes) || result.rule == 44;
-    if (target.role == Role::Primary && is_consistent(target.disk) && !redoes) {
+    if (target.role == Role::Primary && is_consistent(target.disk) && !writes_again(result.rule, self, peer, target)) {
         return refuse(result.rule, Disagreement::primary_would_lose);
     }
     return result;

@@ -82,6 +82,7 @@ void Resource::State::lose_peer(LossReason reason) {
         demoting.reset();
     }
     keep_for_resending();
+    if (died) distrust_peer();
     after_loss(was_agreed);
 }
 
@@ -115,6 +116,22 @@ void Resource::State::keep_for_resending() {
     for (auto& [id, flush] : flushes) {
         if (!flush.remote_pending) continue;
         flush.remote_pending = false;
+        flush.remote_unsent = true;
+        flush.stored_remote = false;
+    }
+}
+
+// What the peer has stored of what is in flight, it may have lost since, with its power or a flush that failed.
+void Resource::State::distrust_peer() {
+    for (auto& [id, write] : writes) {
+        if (write.remote_pending) continue;
+        write.remote_unsent = true;
+        write.stored_remote = false;
+        const bool is_here = write.stored_local && write.holds_extents == disk_number;
+        if (disk_open && !is_here && !write.local_pending) write.local_pending = write.local_unsent = true;
+    }
+    for (auto& [id, flush] : flushes) {
+        if (flush.remote_pending) continue;
         flush.remote_unsent = true;
         flush.stored_remote = false;
     }

@@ -50,6 +50,7 @@ void Resource::State::begin_sync_as_source() {
     superblock.peer_outdated = true;
     superblock.primary = writes_here();
     crashed_primary = missed_writes = cache_lost = false;
+    if (peer_report->cache_lost) distrust_peer();
     peer_behind = true;
     save(true, [this, in = session_number] {
         if (in == session_number) send(SyncStart{superblock.generations.bitmap});

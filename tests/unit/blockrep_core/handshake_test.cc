@@ -152,7 +152,18 @@ TEST(Handshake, AFlushThatFailedCountsAgainstADisk) {
     a.cache_lost = true;
     b.role = Role::Secondary;
     EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::both_caches_lost);
+    // b is Secondary and had lost its disk; a, which had heard of that, failed to flush before it was recorded.
     a.missed_writes = false;
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::both_caches_lost);
+    b.cache_lost = false;
+    expect_mirrored(a, b);
+    EXPECT_EQ(decide_handshake(a, b, true).direction, SyncDirection::target);
+    EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::none);
+    auto began = b;
+    began.generations.bitmap = B;
+    EXPECT_EQ(decide_handshake(a, began, true).direction, SyncDirection::target) << "the resync had not begun here";
+    EXPECT_EQ(decide_handshake(a, began, true).disagreement, Disagreement::none);
+    b.cache_lost = true;
     a.role = Role::Secondary;
     EXPECT_EQ(decide_handshake(a, b, true).disagreement, Disagreement::none) << "as after a crash of both";
 }
