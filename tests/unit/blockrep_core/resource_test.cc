@@ -87,6 +87,7 @@ class ResourceTest : public ::testing::Test {
             answer(LocalReadDone{read->ticket, Payload{nullptr, nullptr, read->range.length}});
         } else if (auto* write = std::get_if<WriteLocal>(&action)) {
             last_write_was_stable_[node] = write->stable;
+            if (node == 0 && late_writes_) return late_writes_->push_back(write->ticket);
             answer(LocalWriteDone{write->ticket, {}});
         } else if (auto* metadata = std::get_if<WriteMetadata>(&action)) {
             if (no_metadata_of_ == node)
@@ -117,6 +118,7 @@ class ResourceTest : public ::testing::Test {
     std::array<bool, 2> tries_link_{};
     std::array<std::map<Ticket, base::Result<void>>, 2> outcomes_;
     std::optional<std::vector<Ticket>> late_reads_;  // of a, when it keeps them
+    std::optional<std::vector<Ticket>> late_writes_;
     std::array<bool, 2> last_write_was_stable_{};
     std::array<int, 2> answered_reads_{};
 };
@@ -170,6 +172,40 @@ TEST_F(ResourceTest, TheOnlyCopyIsStable) {
     ASSERT_EQ(a().peer_disk(), DiskState::Diskless);
     write(11);
     EXPECT_TRUE(last_write_was_stable_[0]);
+}
+
+// Its cache is lost with it: a write that our disk refuses afterwards is nowhere.
+TEST_F(ResourceTest, WhatADeadPeerHadStoredIsNotCountedOn) {
+    establish();
+    late_writes_.emplace();
+    write(10);
+    ASSERT_EQ(late_writes_->size(), 1U);
+    give(0, PeerFenced{{{2}, {{std::byte{2}}}}});
+    give(0, LocalWriteDone{late_writes_->front(), base::failure(std::errc::io_error)});
+    ASSERT_EQ(a().disk(), DiskState::Diskless);
+    EXPECT_EQ(a().requests_in_flight(), 1U);
+    late_writes_.reset();
+    open_disk(0, 9);
+    ASSERT_EQ(a().frozen_because(), "");
+    EXPECT_EQ(a().requests_in_flight(), 0U) << "written again";
+}
+
+// The same where the peer's disk was lost meanwhile: ours will be copied over it.
+TEST_F(ResourceTest, WhatALostDiskOfThePeerHadStoredIsNotCountedOn) {
+    establish();
+    late_writes_.emplace();
+    write(10);
+    give(1, CommandGiven{4, CommandKind::detach});
+    ASSERT_EQ(a().peer_disk(), DiskState::Diskless);
+    give(0, LocalWriteDone{late_writes_->front(), base::failure(std::errc::io_error)});
+    ASSERT_EQ(a().disk(), DiskState::Diskless);
+    EXPECT_EQ(a().requests_in_flight(), 1U);
+    late_writes_.reset();
+    open_disk(0, 9);
+    open_disk(1, 9);
+    for (int i = 0; i < 3 && b().disk() != DiskState::UpToDate; ++i) link_up();
+    ASSERT_EQ(a().frozen_because(), "");
+    EXPECT_EQ(a().requests_in_flight(), 0U) << "written again";
 }
 
 // It has everything, and what the dead node had not flushed is lost there.
