@@ -55,7 +55,8 @@ class PosixLocks {
     // What the group delivered, in its order. `self` is known from the first view on.
     void on_view(const base::GroupMember& self, const base::GroupView& view, AdvisoryActions& actions);
     void on_message(const base::GroupMember& sender, base::ByteView message, AdvisoryActions& actions);
-    // That life of a node is certainly over.
+    // That life of a node is certainly over, and so is every other one that the lockspace has lost: who left before it
+    // told its life is known by its node only.
     void on_fenced(const base::NodeIncarnation& dead, AdvisoryActions& actions);
 
     // A lock or unlock of this node; request.id is chosen by the caller and unique, owner.member is filled in here.

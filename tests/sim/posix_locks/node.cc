@@ -67,6 +67,7 @@ void Node::forget() {
     seen_.clear();
     missed_.clear();
     told_over_.clear();
+    certified_.clear();
     undelivered_ = 0;
     next_request_ = 1;
     used_ = false;
@@ -117,6 +118,7 @@ void Node::view_changed(const base::GroupView& view) {
         missed_.erase(seen_.try_emplace(member, around_.lives.at(member)).first->second);
     }
     step([&](AdvisoryActions& actions) { locks_->on_view(member_, view, actions); });
+    tell_certified();
 }
 
 template <typename Call>
@@ -147,7 +149,16 @@ void Node::learn_missed(const std::set<base::NodeIncarnation>& by_another) {
 void Node::life_over(const base::NodeIncarnation& dead) {
     missed_.erase(dead);
     told_over_.insert(dead);
-    step([&](AdvisoryActions& actions) { locks_->on_fenced(dead, actions); });
+    certified_.push_back(dead);
+    tell_certified();
+}
+
+// A lockspace that is in use goes on, and says so, when all whom it has lost are over (dlm, `recovered`).
+void Node::tell_certified() {
+    if (used_ && !missed_.empty()) return;
+    for (const auto& dead : std::exchange(certified_, {})) {
+        step([&](AdvisoryActions& actions) { locks_->on_fenced(dead, actions); });
+    }
 }
 
 void Node::act(std::size_t program) {

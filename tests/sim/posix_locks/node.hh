@@ -55,6 +55,7 @@ class Node {
     std::string describe() const;
 
   private:
+    void tell_certified();
     struct Program {
         std::uint64_t asked = 0;  // its request's number, 0: none
         clusterfs::AdvisoryRequest request;
@@ -87,6 +88,7 @@ class Node {
     std::map<base::GroupMember, base::NodeIncarnation> seen_;
     std::set<base::NodeIncarnation> missed_;
     std::set<base::NodeIncarnation> told_over_;
+    std::vector<base::NodeIncarnation> certified_;  // over, and the locks have not been told
     std::uint64_t next_request_ = 1;
     std::size_t undelivered_ = 0;
     std::vector<Program> programs_;
