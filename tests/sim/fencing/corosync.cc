@@ -102,7 +102,7 @@ void Corosync::try_form(const std::set<int>& nodes) {
 }
 
 void Corosync::form(const std::set<int>& nodes) {
-    std::map<RingPtr, std::set<int>> survivors;
+    std::map<RingPtr, std::set<int>, Older> survivors;
     std::map<int, std::vector<base::GroupMember>> before;
     std::map<int, std::set<int>> companions;
     for (const int node : nodes) {
@@ -117,6 +117,7 @@ void Corosync::form(const std::set<int>& nodes) {
         }
     }
     const auto ring = std::make_shared<Ring>();
+    ring->number = ++rings_;
     ring->nodes = nodes;
     for (const int node : nodes) {
         ring->delivered[node] = 0;

@@ -3,6 +3,7 @@
 // delivered, and what their own members sent beyond that is sent again.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -53,12 +54,16 @@ class Corosync {
         int order = 0;                           // 0 message, 1 join, 2 leave
     };
     struct Ring {
+        std::uint64_t number = 0;
         std::set<int> nodes;
         std::vector<base::GroupMember> members;  // after the last item
         std::vector<Item> log;
         std::map<int, std::size_t> delivered;
     };
     using RingPtr = std::shared_ptr<Ring>;
+    struct Older {  // not by address: a seed is the same history everywhere
+        bool operator()(const RingPtr& a, const RingPtr& b) const { return a->number < b->number; }
+    };
 
     std::set<int> island_of(int node) const;
     bool works(const Ring& ring) const;
@@ -85,6 +90,7 @@ class Corosync {
     std::vector<bool> saw_all_;  // since power-on: wait_for_all
     std::vector<std::uint32_t> process_;
     std::vector<RingPtr> ring_;
+    std::uint64_t rings_ = 0;
     std::vector<std::deque<Item>> outbox_;
 };
 

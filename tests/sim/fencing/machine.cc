@@ -74,6 +74,7 @@ void Machine::start_daemon() {
     paused_ = false;
     waiting_.clear();
     absence_asked_.clear();
+    ordered_off_.clear();
     daemon_ = std::make_unique<fencing::Fencer>(world_.settings_of(node()), life_.incarnation, disk_);
     world_.note(node(), "daemon starts");
     world_.corosync().join(index_, process_);
@@ -117,8 +118,12 @@ void Machine::withdraw(const std::string& client, const base::NodeIncarnation& v
 void Machine::confirm(base::NodeId victim) { step(fencing::OperatorConfirmed{1, victim, "operator", wall()}); }
 
 void Machine::order_off(base::NodeId victim) {
+    if (!daemon_) return;
+    world_.note(node(), "operator orders node " + std::to_string(victim.value) + " off");
     world_.was_asked(victim);
-    step(fencing::PowerOrdered{2, victim, fencing::PowerOrder::off, "operator"});
+    const auto question = next_question_++;
+    ordered_off_[question] = victim;
+    step(fencing::PowerOrdered{question, victim, fencing::PowerOrder::off, "operator"});
 }
 
 void Machine::step(const fencing::Event& event) {
@@ -152,9 +157,14 @@ void Machine::carry_out(const fencing::RunAgent& action) {
     if (action.action == fencing::AgentAction::off) world_.check_was_asked(action.victim);
     const auto boot = boots_;
     const auto process = process_;
+    const auto victim = static_cast<int>(action.victim.value) - 1;
+    const bool by_operator =
+        std::ranges::any_of(ordered_off_, [&](const auto& each) { return each.second == action.victim; });
     // An order that left this machine takes effect even when the machine is shot meanwhile; the environment's own
-    // power cuts stop it.
-    const auto may_act = [this, boot](std::optional<int> without) {
+    // power cuts stop it. The operator's order is no claim, and the environment's: the device is stuck when the shots
+    // that are under way leave only this victim.
+    const auto may_act = [this, boot, victim, by_operator](std::optional<int> without) {
+        if (by_operator && !without && !world_.one_lives_when_shot(victim)) return false;
         return (on_ && boots_ == boot && without != index_) || world_.was_shot(index_, boot);
     };
     world_.device(action.device).run(action.action, may_act, [this, boot, process, run = action.run](Device::End end) {

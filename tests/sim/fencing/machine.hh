@@ -55,7 +55,7 @@ class Machine : public Corosync::Listener {
     void carry_out(const fencing::RunAgent& action);
     void carry_out(const fencing::ReportFenced& action);
     void carry_out(const fencing::RecordHistory& action);
-    void carry_out(const fencing::AnswerOperator&) {}
+    void carry_out(const fencing::AnswerOperator& action) { ordered_off_.erase(action.question); }
     void carry_out(const fencing::AnswerAbsence& action);
     void carry_out(const fencing::ReportOwnDeath& action);
     void carry_out(const fencing::Note& action);
@@ -79,6 +79,7 @@ class Machine : public Corosync::Listener {
     std::deque<fencing::Event> waiting_;  // what has happened meanwhile
     Wishes wishes_;
     std::map<fencing::QuestionId, base::Instant> absence_asked_;  // of this daemon
+    std::map<fencing::QuestionId, base::NodeId> ordered_off_;     // by the operator, through this daemon
     fencing::QuestionId next_question_ = 10;
 };
 

@@ -41,12 +41,12 @@ int World::powered() const {
     return count;
 }
 
-bool World::one_lives_without(int index) const {
+bool World::one_lives(int apart_from, int silenced) const {
     for (int i = 0; i < size(); ++i) {
-        if (i == index || !machines_[static_cast<std::size_t>(i)]->is_on()) continue;
+        if (i == apart_from || !machines_[static_cast<std::size_t>(i)]->is_on()) continue;
         const char letter = static_cast<char>('a' + i);
         const bool doomed = std::any_of(devices_.begin(), devices_.end(), [&](const auto& device) {
-            return device.first.back() == letter && device.second->will_switch_off(index);
+            return device.first.back() == letter && device.second->will_switch_off(silenced);
         });
         if (!doomed) return true;
     }

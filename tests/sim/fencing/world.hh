@@ -27,7 +27,9 @@ class World {
     sim::Random fork() { return random_.fork(); }
     int powered() const;
     // Whether one lives when that one has lost power: one that is about to be shot will not.
-    bool one_lives_without(int index) const;
+    bool one_lives_without(int index) const { return one_lives(index, index); }
+    // The same when it is shot: what it has ordered takes effect.
+    bool one_lives_when_shot(int index) const { return one_lives(index, -1); }
 
     // Checks.
     void was_asked(base::NodeId victim) { asked_[victim] = scheduler_.now(); }
@@ -51,6 +53,7 @@ class World {
     const Counts& counts() const { return counts_; }
 
   private:
+    bool one_lives(int apart_from, int silenced) const;
     void switched(int index, bool on);
 
     const std::uint64_t seed_;
