@@ -60,11 +60,22 @@ def check_machine():
         raise LabError(f"not installed: {' '.join(missing)} (tools/install-packages)")
 
 
+def was_interrupted(lab):
+    """Whoever brought it up was killed before he was done."""
+    starter = lab.settings.get("starter")
+    return starter is not None and not os.path.exists(f"/proc/{starter}")
+
+
+def is_done(lab):
+    lab.settings["starter"] = None
+    lab.save_settings()
+
+
 def prepare_directory(path):
     """An empty directory, cleared of a dead lab; returns whether it was made here."""
     lab = Layout(path)
     if lab.exists():
-        if Client(lab).is_running():
+        if Client(lab).is_running() and not was_interrupted(lab):
             raise LabError(f"the lab in {lab.directory} is up already (tools/lab down ends it)")
         made = lab.settings.get("made_directory", False)
         teardown.stop(lab)
@@ -189,7 +200,7 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
     names = node_names(nodes)
     lab = Layout(directory, {
         "nodes": names, "size": size, "stage": stage, "mount": mount, "transport": transport, "disks": disks, "binaries": binaries,
-        "made_directory": made, "secrets": config.make_secrets(), "bmc_passwords": {n: config.bmc_password() for n in names}})
+        "made_directory": made, "starter": os.getpid(), "secrets": config.make_secrets(), "bmc_passwords": {n: config.bmc_password() for n in names}})
     os.chmod(lab.directory, 0o755)
     os.environ["CFS_LAB_OF"] = lab.directory    # down finds what an interrupted up had started
     try:
@@ -208,8 +219,11 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
             ends = [tail(lab.log(node, daemon)) for node, daemon in status.dead_daemons(status.gather(lab))]
             raise LabError("the nodes run but are not healthy:\n  " + "\n  ".join(wrong + ends))
     except BaseException:
-        if not keep:
+        if keep:
+            is_done(lab)
+        else:
             teardown.stop(lab)
             say(f"failed; everything is stopped, logs are kept in {lab.path('*', 'log')}")
         raise
+    is_done(lab)
     say("healthy")
