@@ -144,8 +144,7 @@ void Resource::State::peer_lacks_disk() {
     if (replication == ReplicationState::SyncSource) replication = ReplicationState::Established;
     bitmap.mark_unproven();
     unproven_since.reset();
-    for (auto& [id, write] : writes) write.stored_remote = write.stored_remote && write.remote_pending;
-    for (auto& [id, flush] : flushes) flush.stored_remote = flush.stored_remote && flush.remote_pending;
+    forget_answers_of_peer();
     superblock.peer_outdated = true;
     // Our activity log covers what a Primary writes through us, and counts only with this mark.
     superblock.primary = superblock.primary || peer_writes_through_us();

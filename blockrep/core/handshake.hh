@@ -29,8 +29,9 @@ struct HandshakeResult {
     bool operator==(const HandshakeResult&) const = default;
 };
 
-// What the disk of `self` counts as: one that missed writes is Inconsistent, unless both did. Each took the other's
-// disk for UpToDate when its own was lost, so neither has gone on without the other.
+// What the disk of `self` counts as: one that missed writes is Inconsistent, unless both did (each took the other's
+// disk for UpToDate when its own was lost, so neither has gone on without the other), or the peer has not gone on and
+// may lack what it had not flushed.
 DiskState disk_that_counts(const StateReport& self, const StateReport& peer);
 
 // `self_orders`: this node is the one with the lower number. The disks of both reports must be what disk_that_counts()

@@ -158,8 +158,7 @@ void Resource::State::confirm_loss() {
         loss_unconfirmed = false;
         if (!recorded) {
             probe_both_disks_lost.hit();
-            for (auto& [id, write] : writes) write.stored_remote = write.stored_remote && write.remote_pending;
-            for (auto& [id, flush] : flushes) flush.stored_remote = flush.stored_remote && flush.remote_pending;
+            forget_answers_of_peer();
         }
         finish_all();
     });

@@ -121,6 +121,12 @@ void Resource::State::keep_for_resending() {
     }
 }
 
+// Its disk is gone: what it has stored of what is in flight does not count, what it still owes an answer will tell.
+void Resource::State::forget_answers_of_peer() {
+    for (auto& [id, write] : writes) write.stored_remote = write.stored_remote && write.remote_pending;
+    for (auto& [id, flush] : flushes) flush.stored_remote = flush.stored_remote && flush.remote_pending;
+}
+
 // What the peer has stored of what is in flight, it may have lost since, with its power or a flush that failed.
 void Resource::State::distrust_peer() {
     for (auto& [id, write] : writes) {

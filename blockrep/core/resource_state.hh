@@ -358,6 +358,7 @@ struct Resource::State {
     void give_up_unreachable();
     void go_alone();
     void keep_for_resending();
+    void forget_answers_of_peer();
     void distrust_peer();
     void drop_remote_parts();
 

@@ -91,7 +91,7 @@ void JournalWriter::start_commit() {
     committing_ = true;
     freed_committing_ = std::exchange(freed_running_, {});
     if (cache_.running_blocks() == 0) return flush_then([this] { commit_done(); });
-    const auto record = build_running();
+    auto record = build_running();
     if (!data) return write_record(record, [this] { record_stored(); });
     if (data == FileData::replaces_old) {
         const auto both = [this, left = std::make_shared<int>(2)] {
@@ -100,7 +100,7 @@ void JournalWriter::start_commit() {
         flush_then(both);
         return write_record(record, both);
     }
-    flush_then([this, record] { write_record(record, [this] { record_stored(); }); });
+    flush_then([this, record = std::move(record)] { write_record(record, [this] { record_stored(); }); });
 }
 
 void JournalWriter::flush_then(std::function<void()> then) {

@@ -6,6 +6,7 @@
 // asks for it: committed blocks are written in place; then [flush → header with the new tail], which frees the space.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>

@@ -112,10 +112,6 @@ struct MountOptions {
     std::uint32_t cached_locks = 131072;                            // about as many locks are kept after use
 };
 
-// What the bytes that were written to the device are to their file: new ones for old ones within it, or bytes that it
-// shows only once the metadata is committed.
-enum class FileData { replaces_old, becomes_visible };
-
 class Mount : private ViewSource {
   public:
     // An operation: runs on a view, puts its results where its closure says, returns what POSIX would.

@@ -2,7 +2,8 @@
 // a dead node's slot by a survivor that has got the slot's lock.
 //
 // A block is written only where the one on disk is older, or is no whole block of that number (a torn in-place write).
-// So several journals may be replayed in any order, and more than once.
+// So several journals may be replayed in any order, and more than once. The device is flushed before the first of them,
+// and again before the journal is marked clean.
 #pragma once
 
 #include <functional>

@@ -18,6 +18,10 @@
 
 namespace clusterfs {
 
+// What the bytes that were written to the device are to their file: new ones for old ones within it, or bytes that it
+// shows only once the metadata is committed. Where both were written, the latter counts.
+enum class FileData { replaces_old, becomes_visible };
+
 struct Superblock;      // format/superblock.hh
 class AllocationHints;  // core/allocation_hints.hh
 

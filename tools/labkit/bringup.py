@@ -61,12 +61,13 @@ def check_machine():
 
 
 def was_interrupted(lab):
-    """Whoever brought it up was killed before he was done."""
+    """Its maker was killed before it was done, but its world runs."""
     starter = lab.settings.get("starter")
     return starter is not None and not os.path.exists(f"/proc/{starter}")
 
 
-def is_done(lab):
+def mark_done(lab):
+    """From now on nobody clears it because its maker has ended."""
     lab.settings["starter"] = None
     lab.save_settings()
 
@@ -200,7 +201,8 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
     names = node_names(nodes)
     lab = Layout(directory, {
         "nodes": names, "size": size, "stage": stage, "mount": mount, "transport": transport, "disks": disks, "binaries": binaries,
-        "made_directory": made, "starter": os.getpid(), "secrets": config.make_secrets(), "bmc_passwords": {n: config.bmc_password() for n in names}})
+        "made_directory": made, "starter": os.getpid(), "secrets": config.make_secrets(),
+        "bmc_passwords": {n: config.bmc_password() for n in names}})
     os.chmod(lab.directory, 0o755)
     os.environ["CFS_LAB_OF"] = lab.directory    # down finds what an interrupted up had started
     try:
@@ -220,10 +222,10 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
             raise LabError("the nodes run but are not healthy:\n  " + "\n  ".join(wrong + ends))
     except BaseException:
         if keep:
-            is_done(lab)
+            mark_done(lab)
         else:
             teardown.stop(lab)
             say(f"failed; everything is stopped, logs are kept in {lab.path('*', 'log')}")
         raise
-    is_done(lab)
+    mark_done(lab)
     say("healthy")

@@ -12,7 +12,6 @@
 
 #include "base/bytes.hh"
 #include "base/error.hh"
-#include "clusterfs/core/mount.hh"
 #include "clusterfs/core/operations/inode_reference.hh"
 #include "clusterfs/core/view.hh"
 

@@ -15,11 +15,11 @@ def expect(holds, what):
         raise Broken(what)
 
 
-def eventually(condition, what, seconds=10):
+def eventually(condition, what, seconds=10, pause=0.1):
     until = time.monotonic() + seconds
     while not condition():
         expect(time.monotonic() < until, f'{what}: not within {seconds} s')
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def lab_verb(directory, *words, timeout=120):

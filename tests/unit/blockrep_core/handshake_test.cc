@@ -103,13 +103,18 @@ TEST(Handshake, APrimaryNeverLosesItsData) {
     EXPECT_EQ(decide_handshake(a, report(B, A, 0, 0), true).disagreement, Disagreement::primary_would_lose);
 }
 
+StateReport primary_attached_again() {
+    auto one = report(A, 0, 0, 0);
+    one.disk = DiskState::Consistent;
+    one.role = Role::Primary;
+    one.crashed_primary = true;
+    return one;
+}
+
 // Two Primaries whose disks were away: one that missed writes is a target; two that each missed the other's are equal.
 TEST(Handshake, MissedWritesCountAgainstOneSideOnly) {
-    auto a = report(A, 0, 0, 0);
+    auto a = primary_attached_again();
     auto b = a;
-    a.disk = b.disk = DiskState::Consistent;
-    a.role = b.role = Role::Primary;
-    a.crashed_primary = b.crashed_primary = true;
     a.missed_writes = true;
     EXPECT_EQ(disk_that_counts(a, b), DiskState::Inconsistent);
     EXPECT_EQ(disk_that_counts(b, a), DiskState::Consistent);
@@ -126,11 +131,9 @@ TEST(Handshake, MissedWritesCountAgainstOneSideOnly) {
 // Two Primaries whose disks failed at once: whoever has kept what it answered knows better; if neither has, nobody
 // does.
 TEST(Handshake, AFlushThatFailedCountsAgainstADisk) {
-    auto a = report(A, 0, 0, 0);
+    auto a = primary_attached_again();
     auto b = a;
-    a.disk = b.disk = DiskState::Consistent;
-    a.role = b.role = Role::Primary;
-    a.crashed_primary = b.crashed_primary = a.missed_writes = b.missed_writes = true;
+    a.missed_writes = b.missed_writes = true;
     for (const bool orders : {false, true}) {
         a.cache_lost = true;
         b.cache_lost = false;
@@ -171,12 +174,9 @@ TEST(Handshake, AFlushThatFailedCountsAgainstADisk) {
 // What it had not flushed is lost with the peer's power; ours was away meanwhile, but the peer never went on without
 // it.
 TEST(Handshake, APrimaryMissedNothingOfAPeerThatDiedBeforeItWentOn) {
-    auto a = report(A, 0, 0, 0);
+    auto a = primary_attached_again();
     auto b = a;
-    a.disk = b.disk = DiskState::Consistent;
-    a.role = Role::Primary;
     b.role = Role::Secondary;
-    a.crashed_primary = b.crashed_primary = true;
     a.missed_writes = true;
     EXPECT_EQ(disk_that_counts(a, b), DiskState::Consistent);
     expect_mirrored(a, b);

@@ -1,6 +1,7 @@
 // Mounting and what is refused, commits, giving locks back, replay, I/O errors.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "clusterfs/core/allocator.hh"
@@ -392,6 +393,28 @@ TEST_F(MountReplay, ADeathWhileTheJournalIsClosed) {
     ASSERT_TRUE(survivor.stopped && survivor.stopped->has_value());
     EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
     for (const auto& entry : device->at(slot_map_number).as<SlotMap>().slots) EXPECT_EQ(entry.state, SlotState::free);
+}
+
+// Its last record may lie in a cache only, and may not be lost once a part of it is in place.
+TEST_F(MountReplay, FlushesBeforeItWritesInPlace) {
+    {
+        Rig dead(*device);
+        dead.start();
+        ASSERT_TRUE(dead.run(set_time(root, 42)));
+        ASSERT_TRUE(dead.commit());
+    }
+    ASSERT_NE(device->at(root).as<Inode>().modified, 42);
+    Rig again(*device);
+    again.start();
+    EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
+    const auto is_in_place = [&](const Action& action) {
+        const auto* write = std::get_if<WriteBlocks>(&action);
+        return write != nullptr && write->first <= root && root - write->first < write->blocks.size();
+    };
+    const auto in_place = std::ranges::find_if(again.log, is_in_place);
+    ASSERT_NE(in_place, again.log.end());
+    const auto is_flush = [](const Action& action) { return std::holds_alternative<FlushDevice>(action); };
+    EXPECT_TRUE(std::any_of(again.log.begin(), in_place, is_flush));
 }
 
 // mount.cfs was killed and started again on a machine that stays up: both mounts are of the same life of the node.
