@@ -264,6 +264,23 @@ base::Result<BlockRange> allocate(View& view, Purpose purpose, std::uint32_t wan
     return base::failure(std::errc::no_space_on_device);
 }
 
+base::Result<std::vector<BlockNumber>> likely_next(View& view, BlockNumber number, std::size_t count) {
+    const auto geometry = view.superblock().geometry();
+    const auto group = geometry.group_of(number);
+    BASE_ASSIGN(const auto* map, read_map(view, group, geometry.map_index_of(number)));
+    std::vector<BlockNumber> blocks;
+    for (const auto state : {BlockState::free_metadata, BlockState::free}) {
+        auto left = state == BlockState::free ? map->free_count : map->free_metadata_count;
+        for (auto next = number + 1; left > 0 && blocks.size() < count && next - map->first_block < map->block_count;
+             ++next) {
+            if (map->state(static_cast<std::uint32_t>(next - map->first_block)) != state) continue;
+            --left;
+            if (!view.source().freed_recently(next)) blocks.push_back(next);
+        }
+    }
+    return blocks;
+}
+
 base::Result<void> claim(View& view, BlockRange range) {
     const auto geometry = view.superblock().geometry();
     for (auto next = range.first; next < range.first + range.count; ++next) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "clusterfs/core/view.hh"
 
@@ -27,6 +28,10 @@ LockName group_lock_of(const Superblock& superblock, BlockNumber block);
 // 1 to `wanted` consecutive blocks, as near behind `goal` as can be (0: anywhere), in groups that this node's slot
 // prefers as long as they have room. ENOSPC when no group has any.
 [[nodiscard]] base::Result<BlockRange> allocate(View& view, Purpose purpose, std::uint32_t wanted, BlockNumber goal);
+
+// Up to `count` blocks that allocate() is likely to hand out next, one by one, as metadata near `number`, which it has
+// just handed out to this operation.
+[[nodiscard]] base::Result<std::vector<BlockNumber>> likely_next(View& view, BlockNumber number, std::size_t count);
 
 // Takes exactly this range, which must be free (mkfs, fsck).
 [[nodiscard]] base::Result<void> claim(View& view, BlockRange range);

@@ -43,6 +43,7 @@ struct Needs {
     std::set<BlockNeed> blocks;
     std::map<LockName, LockMode> locks;  // the strongest mode asked for
     std::map<LockName, LockMode> anew;   // held, but being given back: to be pinned once we have them again
+    std::map<LockName, LockMode> soon;   // not waited for: what comes next will want them
     bool journal_space = false;          // the journal is too full for one more operation that changes something
     bool empty() const { return blocks.empty() && locks.empty() && anew.empty() && !journal_space; }
 };
@@ -104,6 +105,10 @@ class View {
     [[nodiscard]] base::Result<void> lock(const LockName& name, LockMode mode);
     // Several at once, so that one run names them all: prefer this to lock() after lock().
     [[nodiscard]] base::Result<void> lock(std::initializer_list<LockNeed> all);
+
+    // Operations after this one are likely to want it. If this one has to wait for something, it is asked for as well,
+    // unless it is held in some mode already; nobody waits for it.
+    void want_soon(const LockName& name, LockMode mode) { needs_.soon.emplace(name, mode); }
 
     // The block as this operation sees it. The lock that covers it must be held (ensure). `type` is checked: a block
     // of another type is Errc::corrupted with the numbers in the detail. Valid until the view dies or modifies it.

@@ -395,6 +395,46 @@ TEST_F(MountReplay, ADeathWhileTheJournalIsClosed) {
     for (const auto& entry : device->at(slot_map_number).as<SlotMap>().slots) EXPECT_EQ(entry.state, SlotState::free);
 }
 
+Mount::Operation make_file(InodeNumber directory, const std::string& name, InodeNumber& made) {
+    return [=, &made](View& view) -> base::Result<void> {
+        const operations::NewFile file{mode_regular | 0644U, 0, {}};
+        BASE_ASSIGN(const auto attributes, operations::create(view, {directory, 0}, name, file));
+        made = attributes.inode;
+        return {};
+    };
+}
+
+// Each lock is a message and its answer, so those of the inodes to come are asked for together.
+TEST_F(MountLocks, SmallFilesMadeInARowWaitNowAndThen) {
+    Rig rig(*device);
+    rig.start();
+    int waits = 0;
+    InodeNumber made = 0;
+    for (int i = 0; i < 40; ++i) {
+        const auto before = rig.actions<RequestLock>().size();
+        ASSERT_TRUE(rig.run(make_file(root, "f" + std::to_string(i), made)));
+        waits += rig.actions<RequestLock>().size() > before ? 1 : 0;
+    }
+    EXPECT_EQ(waits, 4);
+}
+
+TEST_F(MountLocks, NobodyWaitsForALockThatIsOnlyWantedSoon) {
+    Rig rig(*device);
+    rig.start();
+    InodeNumber made = 0;
+    ASSERT_TRUE(rig.run(make_file(root, "first", made)));
+    const auto late = inode_lock(made + 3);
+    rig.withheld = {late};
+    ASSERT_TRUE(rig.run(make_file(root, "second", made)));
+    ASSERT_TRUE(rig.run(make_file(root, "third", made)));
+    std::optional<base::Result<void>> outcome;
+    rig.begin(make_file(root, "fourth", made), outcome);
+    EXPECT_FALSE(outcome);
+    rig.tell(LockGranted{late, LockMode::exclusive});
+    ASSERT_TRUE(outcome && outcome->has_value());
+    EXPECT_EQ(inode_lock(made), late);
+}
+
 // Its last record may lie in a cache only, and may not be lost once a part of it is in place.
 TEST_F(MountReplay, FlushesBeforeItWritesInPlace) {
     {
