@@ -119,6 +119,7 @@ class Tree : public Workload {
                 uncertain_.emplace(entry.operation.inode, entry.operation.generation);
             }
         }
+        note_undone_cuts(node, kept);
         std::erase_if(log_, [&](const Entry& entry) { return entry.node == node && entry.number > kept; });
         model_.emplace(*start_);
         for (const auto& entry : log_) {
@@ -178,6 +179,17 @@ class Tree : public Workload {
         TreeOperation operation;
         FileData written = FileData::becomes_visible;
     };
+
+    // A file that was cut off and grew again: its bytes from the cut on may be zeros already when it has its old size
+    // back.
+    void note_undone_cuts(int node, std::uint64_t kept) {
+        std::set<std::pair<InodeNumber, std::uint64_t>> cut;
+        for (const auto& entry : log_) {
+            if (entry.node != node || entry.number <= kept || entry.operation.kind != Kind::truncate) continue;
+            const auto file = std::pair(entry.operation.inode, entry.operation.generation);
+            if (!cut.insert(file).second) uncertain_.insert(file);
+        }
+    }
 
     // Mostly what exists, now and then what existed once.
     TreeOperation choose(int node, Random& random) {
