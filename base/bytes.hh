@@ -37,6 +37,11 @@ void store(MutableByteView to, T value) {
 inline ByteView as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
+// To the front of `to`, which has room for them. (std::ranges::copy of std::byte is a loop, byte after byte.)
+inline void copy_bytes(ByteView from, MutableByteView to) {
+    if (!from.empty()) std::memmove(to.data(), from.data(), from.size());
+}
+
 // Reads fields in order. The first read past the end makes the reader failed for good: check ok() once at the end
 // (and before a value is used as a length). A failed reader returns zeros and empty views.
 class ByteReader {

@@ -233,7 +233,7 @@ bool AttachClient::place(Pending& pending) {
     if (!offset) return false;
     pending.request.pool_offset = *offset;
     pending.in_pool = true;
-    if (writes) std::ranges::copy(memory, pool_->at(*offset, memory.size()).begin());
+    if (writes) base::copy_bytes(memory, pool_->at(*offset, memory.size()));
     return true;
 }
 
@@ -338,7 +338,7 @@ void AttachClient::take_from_pool(const Answered& answered) {
     if (!pending.in_pool) return;
     const auto& request = pending.request;
     if (status == 0 && !pending.copy_to.empty()) {
-        std::ranges::copy(pool_->at(request.pool_offset, request.length), pending.copy_to.begin());
+        base::copy_bytes(pool_->at(request.pool_offset, request.length), pending.copy_to);
     }
     pool_->give_back(request.pool_offset, request.length);
 }

@@ -313,7 +313,7 @@ void ResourceDriver::write_metadata(const WriteMetadata& action) {
     const auto geometry = geometry_of(disk_->size());
     base::ensure(geometry.has_value(), "a disk that was attached has room for metadata");
     const auto memory = std::make_shared<base::AlignedBuffer>(action.bytes.size());
-    std::ranges::copy(action.bytes, memory->bytes().begin());
+    base::copy_bytes(action.bytes, memory->bytes());
     const Range range{geometry->metadata_offset + action.offset, action.bytes.size()};
     disk_->write(range, {memory, memory->bytes().data(), memory->size()}, true,
                  [this, ticket = action.ticket](base::Result<void> outcome) {

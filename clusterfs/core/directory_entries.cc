@@ -36,7 +36,7 @@ void EntryArea::erase(const EntryView& entry) {
 
 void EntryArea::append(base::ByteView packed) {
     base::ensure(fits(packed.size()), "directory entries do not fit where they were put");
-    std::ranges::copy(packed, room_.begin() + static_cast<std::ptrdiff_t>(used_));
+    base::copy_bytes(packed, room_.subspan(used_));
     used_ += packed.size();
 }
 

@@ -63,7 +63,7 @@ base::Bytes without(base::ByteView entries, const XattrView& entry) {
 void store_inline(Inode& inode, base::ByteView packed) {
     std::ranges::fill(inline_xattrs_of(inode), std::byte{0});
     inode.xattr_bytes = static_cast<std::uint32_t>(packed.size());
-    std::ranges::copy(packed, inline_xattrs_of(inode).begin());
+    base::copy_bytes(packed, inline_xattrs_of(inode));
 }
 
 bool fits_inline(const Inode& inode, std::size_t length) {
@@ -93,7 +93,7 @@ base::Result<void> erase_from_block(View& view, InodeNumber number, const XattrV
     BASE_ASSIGN(auto* block, modify_block(view, *inode));
     const auto rest = without(entries_of(*block), entry);
     std::ranges::fill(block->entries, std::byte{0});
-    std::ranges::copy(rest, block->entries);
+    base::copy_bytes(rest, block->entries);
     block->used = static_cast<std::uint16_t>(rest.size());
     --block->count;
     return {};

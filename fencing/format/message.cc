@@ -126,7 +126,7 @@ class Decoder {
     }
     void get(base::Uuid& uuid) {
         const auto raw = in_.take(uuid.bytes.size());
-        if (raw.size() == uuid.bytes.size()) std::ranges::copy(raw, uuid.bytes.begin());
+        if (raw.size() == uuid.bytes.size()) base::copy_bytes(raw, uuid.bytes);
     }
     void get(base::NodeIncarnation& life) {
         get(life.node);

@@ -57,7 +57,7 @@ base::Result<void> write_area(const Replica& replica, base::ByteView area) {
     base::AlignedBuffer buffer(step);
     for (std::uint64_t at = 0; at < area.size(); at += step) {
         const auto length = std::min(step, area.size() - at);
-        std::ranges::copy(area.subspan(at, length), buffer.bytes().begin());
+        base::copy_bytes(area.subspan(at, length), buffer.bytes());
         const auto put = ::pwrite(replica.disk.get(), buffer.bytes().data(), length,
                                   static_cast<off_t>(replica.geometry.metadata_offset + at));
         if (put < 0) return base::errno_failure(errno, replica.path);

@@ -21,13 +21,13 @@ base::Result<void> WaitingDevice::read(clusterfs::BlockNumber first, std::span<c
     base::AlignedBuffer buffer(into.size_bytes());
     BASE_TRY(
         wait_for([&](auto done) { device_.read(first * clusterfs::block_size, buffer.bytes(), std::move(done)); }));
-    std::ranges::copy(buffer.bytes(), std::as_writable_bytes(into).begin());
+    base::copy_bytes(buffer.bytes(), std::as_writable_bytes(into));
     return {};
 }
 
 base::Result<void> WaitingDevice::write(clusterfs::BlockNumber first, std::span<const clusterfs::Block> from) {
     base::AlignedBuffer buffer(from.size_bytes());
-    std::ranges::copy(std::as_bytes(from), buffer.bytes().begin());
+    base::copy_bytes(std::as_bytes(from), buffer.bytes());
     return wait_for([&](auto done) {
         device_.write(first * clusterfs::block_size, buffer.bytes(), base::Durability::cached, std::move(done));
     });

@@ -63,7 +63,7 @@ void check_inline_xattrs(Context& context, Candidate& candidate) {
     if (!context.found(Problem::inline_xattrs_damaged, inode_text(inode.header.number))) return;
     std::ranges::fill(inline_xattrs_of(inode), std::byte{0});
     inode.xattr_bytes = static_cast<std::uint32_t>(kept.size());
-    std::ranges::copy(kept, inline_xattrs_of(inode).begin());
+    base::copy_bytes(kept, inline_xattrs_of(inode));
     candidate.changed = true;
 }
 

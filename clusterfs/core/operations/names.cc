@@ -138,7 +138,7 @@ base::Result<Attributes> symlink(View& view, InodeReference directory, std::stri
     if (target.size() > max_target_length) return base::failure(std::errc::filename_too_long);
     BASE_TRY(prepare_directory(view, directory, name));
     BASE_ASSIGN(auto* inode, make_inode(view, directory.number, {mode_symlink | 0777U, 0, caller}, false));
-    std::ranges::copy(base::as_bytes(target), content_of(*inode).begin());
+    base::copy_bytes(base::as_bytes(target), content_of(*inode));
     inode->size = target.size();
     BASE_TRY(enter(view, directory.number, name, *inode));
     return attributes_of(*inode);

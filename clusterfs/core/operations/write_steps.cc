@@ -123,7 +123,7 @@ void resize_inline(Inode& inode, std::uint64_t size) {
 void write_inline(Inode& inode, std::uint64_t offset, base::ByteView data) {
     const auto end = offset + data.size();
     if (end > inode.size) resize_inline(inode, end);
-    std::ranges::copy(data, content_of(inode).begin() + static_cast<std::ptrdiff_t>(offset));
+    base::copy_bytes(data, content_of(inode).subspan(offset));
 }
 
 }  // namespace clusterfs::operations
