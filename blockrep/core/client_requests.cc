@@ -45,10 +45,7 @@ std::string Resource::State::frozen_because() const {
     return "the link to the peer is down";
 }
 
-bool Resource::State::overlaps_own_write(const Range& range) const {
-    return std::any_of(writes.begin(), writes.end(),
-                       [&](const auto& entry) { return entry.second.request.range.overlaps(range); });
-}
+bool Resource::State::overlaps_own_write(const Range& range) const { return own_ranges.overlap(range); }
 
 bool Resource::State::overlaps_applying(const Range& range) const {
     return std::any_of(applying.begin(), applying.end(),
@@ -158,18 +155,21 @@ void Resource::State::on(const ReadDone& message, const Payload& payload) {
     act(CompleteRead{request.client, data});
 }
 
+// The log first: hundreds may wait for it, and each is tried again at every event.
 bool Resource::State::try_write(const WriteRequested& request) {
-    if (overlaps_own_write(request.range) || overlaps_applying(request.range) || overlaps_chunk(request.range, false) ||
-        overlaps_serving(request.range)) {
-        return false;
-    }
     const bool local_disk = has_disk();
     if (local_disk && !log.acquire(request.range)) {
         probe_log_full.hit();
         return false;
     }
+    if (overlaps_own_write(request.range) || overlaps_applying(request.range) || overlaps_chunk(request.range, false) ||
+        overlaps_serving(request.range)) {
+        if (local_disk) log.release(request.range);
+        return false;
+    }
     const auto id = ticket();
     note_overwritten(id, request.range);
+    own_ranges.insert(request.range);
     auto& write = writes[id];
     write.request = request;
     write.holds_extents = local_disk ? disk_number : 0;
@@ -284,6 +284,7 @@ void Resource::State::finish_write(RequestId id) {
     if (answer_must_wait(stored_local, write.stored_remote)) return;
     if (!stored_local && !write.stored_remote) return keep_write(write);
     if (same_disk) log.release(write.request.range);
+    own_ranges.erase(write.request.range);
     act(CompleteRequest{write.request.client, {}});
     writes.erase(found);
 }

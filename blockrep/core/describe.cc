@@ -1,4 +1,6 @@
 // Status and invariants: one source for people, crash reports and tests.
+#include <algorithm>
+
 #include "blockrep/core/resource_state.hh"
 
 namespace blockrep {
@@ -26,7 +28,9 @@ void Resource::State::describe(base::JsonWriter& json) const {
     json.member("out-of-sync", bitmap.count() * bitmap_block);
     json.member("activity-log-extents", std::uint64_t{log.hot()});
     json.member("openers", openers);
-    json.member("pending", std::uint64_t{queue.size() + writes.size() + flushes.size() + remote_reads.size()});
+    json.member("upper-pending", std::uint64_t{queue.size() + writes.size() + flushes.size() + remote_reads.size()});
+    json.member("not-started", std::uint64_t{queue.size()});
+    json.member("lower-pending", std::uint64_t{local.size()});
     describe_generations(json, superblock.generations);
     json.key("connection").begin_object();
     json.member("name", settings.peer_name);
@@ -36,6 +40,10 @@ void Resource::State::describe(base::JsonWriter& json) const {
     json.member("replication-state", to_string(session_up ? replication : ReplicationState::Off));
     json.member("peer-disk-state", to_string(peer_disk));
     json.member("alone", alone);
+    const auto unanswered =
+        std::count_if(writes.begin(), writes.end(), [](const auto& w) { return w.second.remote_pending; });
+    json.member("pending", static_cast<std::uint64_t>(unanswered) + peer_flushes.size() + remote_reads.size());
+    json.member("unacked", std::uint64_t{applying.size() + serving.size()});
     json.member("fence-requested", fence_requested);
     if (link_lost_at) json.member("link-lost-for-ms", (now - *link_lost_at).to_milliseconds());
     const bool syncing =
@@ -51,6 +59,9 @@ void Resource::State::describe(base::JsonWriter& json) const {
 
 void Resource::State::check_invariants() const {
     session.check_invariants();
+    base::ensure(own_ranges.size() == writes.size(), "the ranges of own writes are those of the writes");
+    for (const auto& [id, write] : writes)
+        base::ensure(own_ranges.overlap(write.request.range), "a write's range is noted");
     for (auto a = writes.begin(); a != writes.end(); ++a) {
         for (auto b = std::next(a); b != writes.end(); ++b) {
             base::ensure(!a->second.request.range.overlaps(b->second.request.range), "own writes overlap in flight");

@@ -175,10 +175,10 @@ bool Resource::State::must_wait(std::uint64_t arrival, const Applying& entry) co
     }
     const bool is_write = entry.kind == Applying::Kind::write;
     if (is_write && overlaps_chunk(entry.range, true)) return true;  // old data must leave before this is answered
-    return std::any_of(writes.begin(), writes.end(), [&](const auto& own) {
-        return own.second.local_pending && !entry.covered.contains(own.first) &&
-               own.second.request.range.overlaps(entry.range);
-    });
+    return overlaps_own_write(entry.range) && std::any_of(writes.begin(), writes.end(), [&](const auto& own) {
+               return own.second.local_pending && !entry.covered.contains(own.first) &&
+                      own.second.request.range.overlaps(entry.range);
+           });
 }
 
 // Decided when it arrives. An own write that the peer has not answered crosses it: neither saw the other's. Resync data
@@ -186,6 +186,7 @@ bool Resource::State::must_wait(std::uint64_t arrival, const Applying& entry) co
 // first, and is only waited for.
 void Resource::State::note_crossing(Applying& entry) {
     if (!orderer && entry.kind == Applying::Kind::write) return;
+    if (!overlaps_own_write(entry.range)) return;
     for (const auto& [id, own] : writes) {
         if (!own.remote_pending || !own.request.range.overlaps(entry.range)) continue;
         entry.covered.emplace(id, own.request.range);

@@ -5,6 +5,7 @@
 #include "base/sequenced_session.hh"
 #include "blockrep/core/activity_log.hh"
 #include "blockrep/core/bitmap.hh"
+#include "blockrep/core/disjoint_ranges.hh"
 #include "blockrep/core/handshake.hh"
 #include "blockrep/core/resource.hh"
 #include "blockrep/format/error.hh"
@@ -124,6 +125,7 @@ struct Resource::State {
     std::uint32_t openers = 0;
     std::deque<ClientRequest> queue;
     std::map<RequestId, OwnWrite> writes;
+    DisjointRanges own_ranges;  // theirs
     std::map<RequestId, OwnFlush> flushes;
     std::map<RequestId, ReadRequested> remote_reads;
     std::size_t local_reads = 0;

@@ -25,7 +25,9 @@ json::object status_of(const ResourceDriver& resource, const config::ResourceCon
     auto flat = base::parse_json_object(text.text()).value_or(json::object{});
 
     json::object device{{"volume", config.volume}, {"minor", std::int64_t{config.hosts.front().minor.value_or(0)}}};
-    move_members(flat, device, {"disk-state", "size", "openers", "pending", "activity-log-extents", "generations"});
+    move_members(flat, device,
+                 {"disk-state", "size", "openers", "upper-pending", "not-started", "lower-pending",
+                  "activity-log-extents", "generations"});
     device["client"] = false;
     device["open"] = resource.clients() > 0;
 
@@ -35,7 +37,8 @@ json::object status_of(const ResourceDriver& resource, const config::ResourceCon
         flat.erase("connection");
     }
     json::object peer_device{{"volume", config.volume}};
-    move_members(connection, peer_device, {"replication-state", "peer-disk-state", "percent-in-sync"});
+    move_members(connection, peer_device,
+                 {"replication-state", "peer-disk-state", "percent-in-sync", "pending", "unacked"});
     move_members(flat, peer_device, {"out-of-sync"});
     connection["peer_devices"] = json::array{std::move(peer_device)};
     if (!resource.link_problem().empty()) connection["problem"] = resource.link_problem();
