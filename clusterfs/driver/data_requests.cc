@@ -49,8 +49,7 @@ void write(fuse_req_t request, fuse_ino_t node, const char* bytes, std::size_t l
     write.append = (info->flags & O_APPEND) != 0 && info->writepage == 0;
     write.clear_set_ids = clears_set_ids(request);
     write.stable = (info->flags & (O_SYNC | O_DSYNC)) != 0;
-    write.data = filesystem.driver().buffers().take(length);
-    std::memcpy(write.data.data(), bytes, length);
+    write.data = filesystem.driver().buffers().copy({reinterpret_cast<const std::byte*>(bytes), length});
     write_file(filesystem, std::move(write), [request](const base::Result<std::uint64_t>& written) {
         if (!written) return reply_error(request, written.error());
         fuse_reply_write(request, *written);

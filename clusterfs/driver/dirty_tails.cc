@@ -43,6 +43,7 @@ bool DirtyTails::append(const TailAppend& append) {
 
 void DirtyTails::start(const TailAppend& append, IoBuffer image) {
     const std::lock_guard lock(mutex_);
+    if (files_.size() >= many_files) drop_clean();
     auto& file = files_[append.inode.number];
     base::ensure(file.images.empty() && !file.writing, "the image of a tail is made anew only after the old one went");
     file.generation = append.inode.generation;
@@ -52,20 +53,21 @@ void DirtyTails::start(const TailAppend& append, IoBuffer image) {
     put(file, append);
 }
 
+void DirtyTails::drop_clean() {
+    std::erase_if(files_, [](const auto& each) { return !each.second.writing && !each.second.any_dirty(); });
+}
+
 void DirtyTails::put(File& file, const TailAppend& append) {
-    std::size_t from = 0;
     for (const auto& part : append.parts) {
         auto& image = file.images[part.block];
         if (!image.bytes) {
             image.bytes = buffers_.take(block_size);
             std::memset(image.bytes.data(), 0, block_size);
         }
-        std::memcpy(image.bytes.data() + part.begin, append.bytes.data() + from, part.end - part.begin);
-        from += part.end - part.begin;
-        image.fill = part.end;
+        base::copy_bytes(part.bytes, image.bytes.span(part.begin, part.bytes.size()));
+        image.fill = part.begin + static_cast<std::uint32_t>(part.bytes.size());
         image.dirty = true;
     }
-    base::ensure(from == append.bytes.size(), "the parts of a tail are all that is appended");
 }
 
 // A block is never written twice at a time: the older image might come last.
@@ -139,7 +141,7 @@ void DirtyTails::write_out_all(Done done) {
     std::vector<InodeNumber> inodes;
     {
         const std::lock_guard lock(mutex_);
-        std::erase_if(files_, [](const auto& each) { return !each.second.writing && !each.second.any_dirty(); });
+        drop_clean();
         for (const auto& [inode, file] : files_) inodes.push_back(inode);
         all->left += inodes.size();
     }
@@ -165,6 +167,17 @@ bool DirtyTails::is_much(InodeNumber inode) const {
     const std::lock_guard lock(mutex_);
     const auto found = files_.find(inode);
     return found != files_.end() && (found->second.images.size() > many_images || files_.size() > many_files);
+}
+
+void DirtyTails::describe(base::JsonWriter& json) const {
+    const std::lock_guard lock(mutex_);
+    const auto writing = std::ranges::count_if(files_, [](const auto& each) { return each.second.writing; });
+    const auto dirty = std::ranges::count_if(files_, [](const auto& each) { return each.second.any_dirty(); });
+    json.begin_object()
+        .member("files", files_.size())
+        .member("dirty", dirty)
+        .member("being_written", writing)
+        .end_object();
 }
 
 }  // namespace clusterfs

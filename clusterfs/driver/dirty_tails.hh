@@ -1,6 +1,6 @@
-// The ends of files that are appended to in small pieces. Such a piece is answered when it is here: the block goes to
-// the device once for many pieces, at the next flush at the latest, so before the metadata that makes it part of the
-// file is committed (README, invariant 7), and with that before the inode's lock is given back.
+// The ends of files that are appended to, where they fill no whole block. Such a piece is answered when it is here: the
+// block goes to the device once for many pieces, at the next flush at the latest, so before the metadata that makes it
+// part of the file is committed (README, invariant 7), and with that before the inode's lock is given back.
 //
 // What keeps that true: who appends holds the inode's lock pinned, puts the bytes here, says that data was written, and
 // only then changes the inode; when that fails it has everything written before it lets the lock go. An image counts
@@ -16,24 +16,24 @@
 #include <vector>
 
 #include "base/block_device.hh"
+#include "base/json_writer.hh"
 #include "clusterfs/core/block.hh"
 #include "clusterfs/core/operations/inode_reference.hh"
 #include "clusterfs/driver/io_buffer.hh"
 
 namespace clusterfs {
 
-// The block of a file in which bytes [begin, end) are new; what follows them is not part of the file.
+// A block of a file in which these bytes are new from `begin` on; what follows them is not part of the file.
 struct TailPart {
     BlockNumber block = 0;
     std::uint32_t begin = 0;
-    std::uint32_t end = 0;
+    base::ByteView bytes;
 };
 
 struct TailAppend {
     operations::InodeReference inode;
     std::uint64_t tenure = 0;
-    std::vector<TailPart> parts;  // all but the first begin at 0
-    base::ByteView bytes;
+    std::vector<TailPart> parts;  // at least one; all but the first begin at 0
 };
 
 class DirtyTails {
@@ -44,8 +44,8 @@ class DirtyTails {
 
     // False: the image of the first block is not here.
     [[nodiscard]] bool append(const TailAppend& append);
-    // With the image of the first block as it is to be on the device, but for the new bytes. Nothing of that file may be
-    // here.
+    // With the image of the first block as it is to be on the device, but for the new bytes. Nothing of that file may
+    // be here.
     void start(const TailAppend& append, IoBuffer image);
 
     // Any thread, each; `done` runs on this one or another. Has what is here of that file, or of all, on the device.
@@ -55,6 +55,7 @@ class DirtyTails {
     void clear(InodeNumber inode, Done done);
     // There is so much of that file, or of all, that it should be written out.
     bool is_much(InodeNumber inode) const;
+    void describe(base::JsonWriter& json) const;
 
   private:
     struct Image {
@@ -72,6 +73,7 @@ class DirtyTails {
     };
     struct WriteOut;
 
+    void drop_clean();
     void put(File& file, const TailAppend& append);
     void wrote(const std::shared_ptr<WriteOut>& job, std::size_t which, const base::Result<void>& outcome);
 

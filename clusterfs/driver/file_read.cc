@@ -51,11 +51,12 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
         plan_ = *std::move(plan);
         if (plan_.is_inline) return finish(base::ByteView(plan_.inline_data));
         if (plan_.length == 0) return finish(base::ByteView());
-        filesystem_.driver().tails().write_out(
-            inode_.number, [self = shared_from_this()](const base::Result<void>& outcome) { self->on_tails(outcome); });
+        filesystem_.driver().appended().write_out(
+            inode_.number,
+            [self = shared_from_this()](const base::Result<void>& outcome) { self->on_written_out(outcome); });
     }
 
-    void on_tails(const base::Result<void>& written) {
+    void on_written_out(const base::Result<void>& written) {
         if (!written) return finish(std::unexpected(written.error()));
         base_ = round_down(offset_);
         buffer_ = filesystem_.driver().buffers().take(round_up(offset_ + plan_.length) - base_);

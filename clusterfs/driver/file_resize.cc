@@ -31,7 +31,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
 
     void start() {
         shared_->enter([self = shared_from_this()] {
-            self->filesystem_.driver().tails().clear(self->inode_.number, [self](const base::Result<void>& outcome) {
+            self->filesystem_.driver().appended().clear(self->inode_.number, [self](const base::Result<void>& outcome) {
                 outcome ? self->run_step() : self->finish(std::unexpected(outcome.error()));
             });
         });

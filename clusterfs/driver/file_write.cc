@@ -1,37 +1,14 @@
 #include "clusterfs/driver/file_write.hh"
 
-#include <algorithm>
 #include <utility>
-#include <vector>
 
+#include "clusterfs/driver/append_plan.hh"
 #include "clusterfs/driver/write_plan.hh"
 
 namespace clusterfs {
 namespace {
 
 using operations::WritePlan;
-
-// A piece of less than a block, behind everything that the file has. Larger ones are written at once, as whole as
-// possible.
-bool appends_to_tail(const WritePlan& plan) {
-    if (plan.staging != 0 || plan.before || plan.zeros || plan.length >= block_size || plan.partial.empty())
-        return false;
-    const auto& first = plan.partial.front();
-    return first.file_block == plan.offset / block_size && first.begin == first.valid;
-}
-
-std::vector<TailPart> tail_parts(const WritePlan& plan) {
-    std::vector<TailPart> parts;
-    const auto end = plan.offset + plan.length;
-    for (const auto& segment : plan.segments) {
-        for (std::uint64_t i = 0; i < segment.count; ++i) {
-            const auto start = (segment.file_block + i) * block_size;
-            parts.push_back({segment.block + i, static_cast<std::uint32_t>(std::max(plan.offset, start) - start),
-                             static_cast<std::uint32_t>(std::min(end, start + block_size) - start)});
-        }
-    }
-    return parts;
-}
 
 class FileWrite : public std::enable_shared_from_this<FileWrite> {
   public:
@@ -63,7 +40,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         rest.offset = request_.offset + written_;
         rest.append = request_.append;
         rest.clear_set_ids = request_.clear_set_ids;
-        rest.data = request_.data.span(written_, request_.data.size() - written_);
+        rest.data = request_.data->span(written_, request_.data->size() - written_);
         return rest;
     }
 
@@ -73,11 +50,16 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         if (written_ == 0) first_offset_ = plan->offset;
         if (plan->done) return advance(plan->length);
         plan_ = *std::move(plan);
-        if (appends_to_tail(plan_)) return append_to_tail();
-        filesystem_.driver().tails().clear(request_.inode.number,
-                                           [self = shared_from_this()](const base::Result<void>& cleared) {
-                                               cleared ? self->perform() : self->abandon(cleared.error());
-                                           });
+        if (is_append(plan_)) return append();
+        filesystem_.driver().appended().clear(request_.inode.number,
+                                              [self = shared_from_this()](const base::Result<void>& cleared) {
+                                                  cleared ? self->perform() : self->abandon(cleared.error());
+                                              });
+    }
+
+    void append() {
+        perform_append(filesystem_, {request_.inode, plan_, tenure_, request_.data, written_, request_.clear_set_ids},
+                       [self = shared_from_this()](const base::Result<void>& outcome) { self->end_plan(outcome); });
     }
 
     void perform() {
@@ -96,63 +78,9 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
         advance(plan_.length);
     }
 
-    // ---- a small piece at the end of the file (driver/dirty_tails)
-    // ---------------------------------------------------
-
-    TailAppend tail_append() const {
-        return {request_.inode, tenure_, tail_parts(plan_), remaining().data.first(plan_.length)};
-    }
-
-    void append_to_tail() {
-        auto& tails = filesystem_.driver().tails();
-        if (tails.append(tail_append())) return finish_tail();
-        tails.clear(request_.inode.number, [self = shared_from_this()](const base::Result<void>& cleared) {
-            cleared ? self->fetch_tail() : self->end_plan(cleared);
-        });
-    }
-
-    void fetch_tail() {
-        const auto& first = plan_.partial.front();
-        tail_ = filesystem_.driver().buffers().take(block_size);
-        if (!first.needs_old()) {
-            plan_.clear_old(first, tail_.span(0, block_size));
-            return start_tail();
-        }
-        filesystem_.driver().device().read(first.block * block_size, tail_.span(0, block_size),
-                                           [self = shared_from_this()](const base::Result<void>& outcome) {
-                                               outcome ? self->start_tail()
-                                                       : self->end_plan(std::unexpected(outcome.error()));
-                                           });
-    }
-
-    void start_tail() {
-        filesystem_.driver().tails().start(tail_append(), std::move(tail_));
-        finish_tail();
-    }
-
-    // In this order: whoever commits the inode as it will be finds that data was written, and then the data.
-    void finish_tail() {
-        filesystem_.driver().note_data_written(FileData::becomes_visible);
-        filesystem_.run(
-            [self = shared_from_this()](View& view) {
-                return operations::finish_write(view, self->request_.inode, self->plan_, self->request_.clear_set_ids);
-            },
-            [self = shared_from_this()](const base::Result<void>& outcome) { self->on_tail_finished(outcome); });
-    }
-
-    // The lock is kept until no image is here that a commit would not find.
-    void on_tail_finished(const base::Result<void>& outcome) {
-        auto& tails = filesystem_.driver().tails();
-        const auto inode = request_.inode.number;
-        if (outcome && !tails.is_much(inode)) return end_plan({});
-        tails.clear(inode, [self = shared_from_this(), outcome](const base::Result<void>& cleared) {
-            self->end_plan(outcome ? cleared : outcome);
-        });
-    }
-
     void advance(std::uint64_t length) {
         written_ += length;
-        if (written_ < request_.data.size()) return plan_next();
+        if (written_ < request_.data->size()) return plan_next();
         finish({});
     }
 
@@ -167,7 +95,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
 
     // The kernel has put the bytes where it believed the end of the file to be, or more of them than were written.
     void answer_buffered(const base::Result<std::uint64_t>& outcome) {
-        const bool as_believed = outcome && *outcome == request_.data.size() && first_offset_ == request_.offset;
+        const bool as_believed = outcome && *outcome == request_.data->size() && first_offset_ == request_.offset;
         if (!as_believed) request_.shared->note_stale_pages();
         request_.shared->leave();
         done_(outcome);
@@ -177,7 +105,7 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
     // Pages that another file description of this node has read are of before. So may they be after an error, too.
     void answer(base::Result<std::uint64_t> outcome) {
         if (request_.buffered) return answer_buffered(outcome);
-        const auto length = request_.data.size();
+        const auto length = request_.data->size();
         const bool stale = request_.shared->take_cached(first_offset_, length);
         request_.shared->leave();
         if (!stale) return done_(std::move(outcome));
@@ -192,7 +120,6 @@ class FileWrite : public std::enable_shared_from_this<FileWrite> {
     std::uint64_t first_offset_ = 0;
     std::uint64_t tenure_ = 0;  // of the inode's lock, when the plan was made
     WritePlan plan_;
-    IoBuffer tail_;
 };
 
 }  // namespace

@@ -18,8 +18,8 @@ struct FileWriteRequest {
     bool append = false;
     bool buffered = false;  // it came through the kernel's pages, which stay locked until it is answered
     bool clear_set_ids = false;
-    bool stable = false;  // O_SYNC, O_DSYNC: durable before it is answered
-    IoBuffer data;
+    bool stable = false;                   // O_SYNC, O_DSYNC: durable before it is answered
+    std::shared_ptr<const IoBuffer> data;  // as of IoBufferPool::copy()
 };
 
 // How much was written (less than all only for want of space or after an error), or why nothing was.

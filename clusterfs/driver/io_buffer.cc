@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "base/ensure.hh"
@@ -68,6 +69,14 @@ IoBuffer IoBufferPool::take(std::size_t size) {
     if (data == nullptr) data = static_cast<std::byte*>(std::aligned_alloc(block_size, capacity));
     base::ensure(data != nullptr, "no memory for file data");
     return {kept_, data, size, capacity};
+}
+
+std::shared_ptr<const IoBuffer> IoBufferPool::copy(base::ByteView bytes) {
+    auto buffer = std::make_shared<IoBuffer>(take(bytes.size()));
+    base::copy_bytes(bytes, buffer->span(0, bytes.size()));
+    const auto rest = (block_size - bytes.size() % block_size) % block_size;
+    std::memset(buffer->data() + bytes.size(), 0, rest);
+    return buffer;
 }
 
 }  // namespace clusterfs

@@ -54,8 +54,10 @@ class IoBuffer {
 
 class IoBufferPool {
   public:
-    // Contents are undefined. Any thread.
+    // Any thread, each. Contents are undefined.
     IoBuffer take(std::size_t size);
+    // These bytes, and behind them zeros to the end of a block.
+    std::shared_ptr<const IoBuffer> copy(base::ByteView bytes);
 
   private:
     std::shared_ptr<KeptBuffers> kept_ = std::make_shared<KeptBuffers>();

@@ -181,7 +181,7 @@ void MountDriver::write_blocks(const WriteBlocks& action) {
 
 // What was appended counts as written to the device, so it is there before the device's cache is emptied.
 void MountDriver::flush(const FlushDevice& action) {
-    tails_.write_out_all([this, ticket = action.ticket](const base::Result<void>& written) {
+    appended_.write_out_all([this, ticket = action.ticket](const base::Result<void>& written) {
         if (!written) return happened(DeviceFlushed{ticket, written});
         device_.flush([this, ticket](base::Result<void> outcome) {
             happened(DeviceFlushed{ticket, std::move(outcome)});

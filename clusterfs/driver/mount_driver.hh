@@ -11,7 +11,7 @@
 #include "base/block_device.hh"
 #include "base/io/event_loop.hh"
 #include "clusterfs/core/mount.hh"
-#include "clusterfs/driver/dirty_tails.hh"
+#include "clusterfs/driver/appended_data.hh"
 #include "clusterfs/driver/invalidator.hh"
 #include "clusterfs/driver/io_buffer.hh"
 #include "clusterfs/driver/lock_service.hh"
@@ -56,7 +56,7 @@ class MountDriver {
 
     base::BlockDevice& device() { return device_; }
     IoBufferPool& buffers() { return buffers_; }
-    DirtyTails& tails() { return tails_; }
+    AppendedData& appended() { return appended_; }
     Invalidator& invalidator() { return invalidator_; }
     const Superblock& superblock() const { return mount_.superblock(); }
     void describe(base::JsonWriter& json);
@@ -86,7 +86,7 @@ class MountDriver {
     base::EventLoop& loop_;
     Callbacks callbacks_;
     IoBufferPool buffers_;
-    DirtyTails tails_{device_, buffers_};
+    AppendedData appended_{device_, buffers_};
 
     std::mutex mutex_;  // guards mount_, finished_, armed_for_
     Mount mount_;

@@ -153,6 +153,10 @@ std::string MountedFilesystem::describe() {
     json.member("known_inodes", filesystem_.known().size()).member("open_inodes", filesystem_.open_inodes().size());
     json.member("deletions", filesystem_.deletions().running());
     json.member("invalidations_queued", driver_.invalidator().queued());
+    json.key("dirty_tails");
+    driver_.appended().tails().describe(json);
+    json.key("blocks_under_way");
+    driver_.appended().blocks().describe(json);
     json.key("mount");
     driver_.describe(json);
     json.key("lockspace");

@@ -44,7 +44,9 @@ void FileTask::open() {
 }
 
 void FileTask::begin() {
-    if (request_.kind == FileRequest::Kind::truncate) return resize();
+    if (request_.kind == FileRequest::Kind::truncate) {
+        return node_.when_written(request_.inode.number, [self = shared_from_this()] { self->resize(); });
+    }
     if (request_.kind == FileRequest::Kind::read) {
         return run_then(
             [self = shared_from_this()](View& view) -> base::Result<void> {
@@ -88,10 +90,12 @@ void FileTask::read_planned() {
         hooks_.was_read(data_of({}));
         return node_.later([self = shared_from_this()] { self->close(); });
     }
-    node_.read_data(numbers, [self = shared_from_this()](const std::map<BlockNumber, Block>& blocks) {
-        self->hooks_.was_read(self->data_of(blocks));
-        self->unpin(self->read_plan_.pins);
-        self->close();
+    node_.when_written(request_.inode.number, [self = shared_from_this(), numbers] {
+        self->node_.read_data(numbers, [self](const std::map<BlockNumber, Block>& blocks) {
+            self->hooks_.was_read(self->data_of(blocks));
+            self->unpin(self->read_plan_.pins);
+            self->close();
+        });
     });
 }
 
@@ -117,19 +121,31 @@ void FileTask::write_planned() {
     std::vector<ops::PartialBlock> partial = plan_.partial;
     if (plan_.before) partial.push_back(*plan_.before);
     for (const auto& one : partial) numbers.push_back(one.block);
-    node_.read_data(numbers, [self = shared_from_this(), partial](const std::map<BlockNumber, Block>& blocks) {
-        self->old_.clear();
-        for (const auto& one : partial) {
-            auto block = blocks.at(one.block);
-            const auto& kept_inline = self->plan_.inline_content;
-            if (self->plan_.was_inline(one)) {
-                std::memcpy(block.bytes.data(), kept_inline.data(), std::min(kept_inline.size(), block_size));
-            }
-            self->plan_.clear_old(one, block.bytes);
-            self->old_[one.file_block] = block;
-        }
-        self->write_blocks();
+    const bool all_new = std::ranges::none_of(partial, [](const auto& one) { return one.needs_old(); });
+    if (is_append() && all_new) return put_together(partial, {});
+    node_.when_written(request_.inode.number, [self = shared_from_this(), numbers, partial] {
+        self->node_.read_data(numbers, [self, partial](const auto& blocks) { self->put_together(partial, blocks); });
     });
+}
+
+bool FileTask::is_append() const {
+    if (!plan_.appends || plan_.partial.empty()) return plan_.appends;
+    return plan_.partial.front().begin == plan_.partial.front().valid;
+}
+
+void FileTask::put_together(const std::vector<ops::PartialBlock>& partial, const std::map<BlockNumber, Block>& blocks) {
+    old_.clear();
+    for (const auto& one : partial) {
+        const auto found = blocks.find(one.block);
+        auto block = found == blocks.end() ? Block{} : found->second;
+        const auto& kept_inline = plan_.inline_content;
+        if (plan_.was_inline(one)) {
+            std::memcpy(block.bytes.data(), kept_inline.data(), std::min(kept_inline.size(), block_size));
+        }
+        plan_.clear_old(one, block.bytes);
+        old_[one.file_block] = block;
+    }
+    write_blocks();
 }
 
 Block FileTask::image_of(std::uint64_t file_block) const {
@@ -153,10 +169,13 @@ void FileTask::write_blocks() {
     for (const auto& segment : plan_.segments) {
         for (std::uint64_t i = 0; i < segment.count; ++i) images[segment.block + i] = image_of(segment.file_block + i);
     }
-    node_.write_data(images, [self = shared_from_this()] {
+    const auto written = [self = shared_from_this()] {
         self->node_.mount().note_data_written(self->plan_.written());
         self->finish_plan();
-    });
+    };
+    if (!is_append()) return node_.write_data(images, written);
+    node_.append_data(request_.inode.number, images);
+    written();
 }
 
 void FileTask::finish_plan() {

@@ -12,6 +12,7 @@ namespace {
 
 base::Probe probe_paused("simulated: a node is paused");
 base::Probe probe_died_paused("simulated: a paused node is fenced");
+base::Probe probe_append_awaited("simulated: what was appended is waited for");
 base::Probe probe_unreadable("simulated: a block cannot be read");
 
 }  // namespace
@@ -112,6 +113,39 @@ void Node::read_data(const std::vector<BlockNumber>& numbers,
         [blocks, done = std::move(done)] { done(*blocks); });
 }
 
+void Node::append_data(InodeNumber inode, const std::map<BlockNumber, Block>& blocks) {
+    const auto id = ++last_append_;
+    appends_[id] = inode;
+    write_data(blocks, [this, id] { appended(id); });
+}
+
+void Node::appended(std::uint64_t id) {
+    appends_.erase(id);
+    std::vector<std::function<void()>> go;
+    std::erase_if(waiters_, [&](Waiter& waiter) {
+        waiter.appends.erase(id);
+        if (!waiter.appends.empty()) return false;
+        go.push_back(std::move(waiter.then));
+        return true;
+    });
+    for (const auto& then : go) then();
+}
+
+void Node::when_written(InodeNumber inode, std::function<void()> then) {
+    when_written([inode](InodeNumber of) { return of == inode; }, std::move(then));
+}
+
+void Node::when_written(const std::function<bool(InodeNumber)>& concerns, std::function<void()> then) {
+    Waiter waiter;
+    for (const auto& [id, inode] : appends_) {
+        if (concerns(inode)) waiter.appends.insert(id);
+    }
+    if (waiter.appends.empty()) return then();
+    probe_append_awaited.hit();
+    waiter.then = std::move(then);
+    waiters_.push_back(std::move(waiter));
+}
+
 void Node::write_data(const std::map<BlockNumber, Block>& blocks, std::function<void()> done) {
     std::vector<Device::Request> requests;
     for (const auto& [number, block] : blocks) {
@@ -160,10 +194,13 @@ void Node::perform(Action& action) {
                      happened(BlocksWritten{ticket, {}});
                  });
     } else if (auto* flush = std::get_if<FlushDevice>(&action)) {
-        after_io([this, finished = world_.device.begin_flush()] { world_.device.end_flush(finished); },
-                 [this, ticket = flush->ticket] {
-                     happened(DeviceFlushed{ticket, {}});
-                 });
+        when_written([](InodeNumber) { return true; },
+                     [this, ticket = flush->ticket] {
+                         after_io([this, finished = world_.device.begin_flush()] { world_.device.end_flush(finished); },
+                                  [this, ticket] {
+                                      happened(DeviceFlushed{ticket, {}});
+                                  });
+                     });
     } else if (auto* request = std::get_if<RequestLock>(&action)) {
         world_.locks.request(life_, *request);
     } else if (auto* release = std::get_if<ReleaseLock>(&action)) {

@@ -3,8 +3,11 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <vector>
 
 #include "clusterfs/core/mount.hh"
 #include "tests/sim/clusterfs/device.hh"
@@ -48,6 +51,10 @@ class Node {
     void read_data(const std::vector<clusterfs::BlockNumber>& numbers,
                    std::function<void(const std::map<clusterfs::BlockNumber, clusterfs::Block>&)> done);
     void write_data(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks, std::function<void()> done);
+    // As the driver appends (driver/appended_data): under way when this returns; every flush waits for it.
+    void append_data(clusterfs::InodeNumber inode, const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks);
+    // When what was appended to that file until now is on the device; at once, perhaps.
+    void when_written(clusterfs::InodeNumber inode, std::function<void()> then);
     clusterfs::Mount& mount() { return *mount_; }
     const base::NodeIncarnation& life() const { return life_; }
     std::string describe() const;
@@ -61,7 +68,14 @@ class Node {
     void after_io(std::function<void()> device, std::function<void()> then);
     std::vector<std::shared_ptr<clusterfs::Block>> copies(clusterfs::BlockNumber first, std::uint32_t count) const;
     bool is_readable(clusterfs::BlockNumber first, std::uint32_t count) const;
+    void when_written(const std::function<bool(clusterfs::InodeNumber)>& concerns, std::function<void()> then);
+    void appended(std::uint64_t id);
     void arm_timer();
+
+    struct Waiter {
+        std::set<std::uint64_t> appends;
+        std::function<void()> then;
+    };
 
     Environment world_;
     int index_;
@@ -73,6 +87,9 @@ class Node {
     bool paused_ = false;
     std::deque<std::function<void()>> waiting_;
     std::optional<base::Instant> armed_;
+    std::map<std::uint64_t, clusterfs::InodeNumber> appends_;  // under way
+    std::uint64_t last_append_ = 0;
+    std::vector<Waiter> waiters_;
 };
 
 }  // namespace sim

@@ -73,9 +73,18 @@ void MemoryDevice::read(std::uint64_t offset, base::MutableByteView into, Comple
     loop_.post(std::move(work));
 }
 
-void MemoryDevice::write(std::uint64_t offset, base::ByteView from, base::Durability, Completion done) {
+void MemoryDevice::write(std::uint64_t offset, base::ByteView from, base::Durability durability, Completion done) {
+    if (refuses > 0 && refuses-- > 0) {
+        loop_.post([done = std::move(done)] { done(base::failure(std::errc::io_error)); });
+        return;
+    }
     {
         const std::lock_guard lock(mutex_);
+        if (writes_frozen_) {
+            return held_writes_.push_back([this, offset, from, durability, done = std::move(done)]() mutable {
+                write(offset, from, durability, std::move(done));
+            });
+        }
         ++writes_;
         for (std::size_t at = 0; at < from.size(); at += block_size) {
             std::memcpy(content_.at((offset + at) / block_size).bytes.data(), from.data() + at, block_size);
@@ -104,6 +113,21 @@ void MemoryDevice::thaw_reads() {
     const std::lock_guard lock(mutex_);
     frozen_ = false;
     for (auto& work : std::exchange(held_, {})) loop_.post(std::move(work));
+}
+
+void MemoryDevice::freeze_writes() {
+    const std::lock_guard lock(mutex_);
+    writes_frozen_ = true;
+}
+
+void MemoryDevice::thaw_writes() {
+    std::vector<std::function<void()>> held;
+    {
+        const std::lock_guard lock(mutex_);
+        writes_frozen_ = false;
+        held.swap(held_writes_);
+    }
+    for (auto& work : held) work();
 }
 
 std::size_t MemoryDevice::writes() const {
@@ -265,8 +289,7 @@ void Rig::write(operations::InodeReference inode, std::uint64_t offset, const st
     request.shared = open_inode(inode);
     request.inode = inode;
     request.offset = offset;
-    request.data = driver_.buffers().take(bytes.size());
-    std::memcpy(request.data.data(), bytes.data(), bytes.size());
+    request.data = driver_.buffers().copy(base::as_bytes(bytes));
     std::atomic<bool> done = false;
     write_file(filesystem_, std::move(request), [&](const base::Result<std::uint64_t>& written) {
         base::ensure(written && *written == bytes.size(), "it is written");
@@ -282,8 +305,7 @@ void Rig::begin_buffered_write(operations::InodeReference inode, std::uint64_t o
     request.inode = inode;
     request.offset = offset;
     request.buffered = true;
-    request.data = driver_.buffers().take(bytes.size());
-    std::memcpy(request.data.data(), bytes.data(), bytes.size());
+    request.data = driver_.buffers().copy(base::as_bytes(bytes));
     write_file(filesystem_, std::move(request), std::move(done));
 }
 

@@ -35,6 +35,12 @@ class MemoryDevice : public base::BlockDevice {
     std::size_t held_reads() const;
     void thaw_reads();
 
+    // Writes that come from now on wait for thaw_writes(), and are not on the device before.
+    void freeze_writes();
+    void thaw_writes();
+    // So many writes are answered with an error.
+    std::atomic<int> refuses = 0;
+
     std::size_t writes() const;
     // Some block holds these bytes.
     bool holds(const std::string& bytes) const { return block_that_holds(bytes) != 0; }
@@ -47,8 +53,10 @@ class MemoryDevice : public base::BlockDevice {
     mutable std::mutex mutex_;
     std::vector<Block> content_;
     bool frozen_ = false;
+    bool writes_frozen_ = false;
     std::size_t writes_ = 0;
     std::vector<std::function<void()>> held_;
+    std::vector<std::function<void()>> held_writes_;
 };
 
 class TestLocks : public LocalLocks {

@@ -98,7 +98,7 @@ TEST_F(WithoutOpensTest, WhatIsNotWhereTheKernelBelievesIsDropped) {
     append.inode = file;
     append.offset = 100;
     append.append = append.buffered = true;
-    append.data = rig.filesystem().driver().buffers().take(3);
+    append.data = rig.filesystem().driver().buffers().copy(base::as_bytes("abc"));
     written = false;
     write_file(rig.filesystem(), std::move(append), [this](const auto&) { written = true; });
     ASSERT_TRUE(is_written());
