@@ -97,9 +97,18 @@ bool LockCache::want(const LockName& name, LockMode mode, base::Instant now, Act
         return false;
     }
     lock.waited = std::max(lock.waited, mode);
+    lock.only_soon = false;
     lock.has_rested |= now - lock.used_at > minimum_hold_;
     advance(name, now, actions);
     return true;
+}
+
+void LockCache::want_soon(const LockName& name, LockMode mode, base::Instant now, Actions& actions) {
+    auto& lock = locks_[name];
+    if (lock.mode != LockMode::none || lock.requested != LockMode::none) return;
+    lock.waited = std::max(lock.waited, mode);
+    lock.only_soon = true;
+    advance(name, now, actions);
 }
 
 void LockCache::want_again(const LockName& name, LockMode mode) {
@@ -112,12 +121,14 @@ void LockCache::pin(const LockName& name) {
     auto* lock = find(name);
     base::ensure(lock != nullptr && lock->mode != LockMode::none, "a lock is pinned that is not held");
     ++lock->pins;
+    if (name.type == LockType::inode) ++content_pins_;
 }
 
 void LockCache::unpin(const LockName& name, base::Instant now, Actions& actions) {
     auto* lock = find(name);
     base::ensure(lock != nullptr && lock->pins > 0, "a lock is unpinned that is not pinned");
     --lock->pins;
+    if (name.type == LockType::inode) --content_pins_;
     if (lock->pins > 0) return;
     lock->deletion_wanted = false;
     note_used(*lock, now);
@@ -175,6 +186,14 @@ void LockCache::on_granted(const LockName& name, LockMode mode, base::Instant no
     if (lock.waited <= mode) lock.waited = LockMode::none;
     if (name.type == LockType::open && mode == LockMode::exclusive && lock.pins > 0) {
         lower_open_lock(name, lock, now, actions);
+    }
+    // Its inode's lock was given back meanwhile: nothing would make us give this one up.
+    if (std::exchange(lock.only_soon, false) && name.type == LockType::open) {
+        const auto* covering = find(inode_lock(name.number));
+        if (covering == nullptr || std::max(covering->mode, covering->requested) == LockMode::none) {
+            lock.hurried = true;
+            lock.other = LockMode::exclusive;
+        }
     }
     // The caller runs the operations that waited before it lets the lock advance: a fresh grant is always used.
     if (lock.waited > mode) advance(name, now, actions);
@@ -417,6 +436,7 @@ bool LockCache::give_all_back(base::Instant now, Actions& actions) {
         lock->hurried = true;
         lock->other = LockMode::exclusive;
         lock->waited = LockMode::none;
+        if (name.type == LockType::inode) content_pins_ -= lock->pins;
         lock->pins = 0;
         // There is no kernel any more that could be told.
         lock->kernel_may_cache = lock->forget_again = false;

@@ -55,10 +55,14 @@ class LockCache {
     // An operation waits for this mode. Returns false if it is refused at once: an exclusive open lock of an inode that
     // is open on this node.
     bool want(const LockName& name, LockMode mode, base::Instant now, Actions& actions);
+    // Nobody waits for it yet. Nothing happens where it is held or asked for already.
+    void want_soon(const LockName& name, LockMode mode, base::Instant now, Actions& actions);
     // An operation waits for a lock that is being given back, to have it anew in this mode.
     void want_again(const LockName& name, LockMode mode);
     void pin(const LockName& name);
     void unpin(const LockName& name, base::Instant now, Actions& actions);
+    // A lock of an inode is pinned: its content is being read or written.
+    bool uses_content() const { return content_pins_ > 0; }
     void protect(const LockName& name);
     void unprotect(const LockName& name, base::Instant now, Actions& actions);
     // An operation that used it is done.
@@ -117,6 +121,7 @@ class LockCache {
         std::optional<base::Instant> timer;
         std::uint32_t pins = 0;
         std::uint32_t protectors = 0;
+        bool only_soon = false;         // asked for, but no operation has waited for it
         bool hurried = false;           // no minimum hold, no new request before it was given back
         bool kernel_may_cache = false;  // a reply has told the kernel so since the lock was granted
         bool read_served = false;       // since the invalidation began
@@ -147,6 +152,7 @@ class LockCache {
     std::map<Ticket, LockName> invalidations_;
     std::set<std::pair<base::Instant, LockName>> timers_;
     std::uint64_t next_tenure_ = 1;
+    std::uint64_t content_pins_ = 0;
     LockName shed_from_;
 };
 

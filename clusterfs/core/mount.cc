@@ -52,7 +52,10 @@ void Mount::note_data_written(FileData what) { state_->journal.note_data_written
 void Mount::commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions) {
     auto& s = *state_;
     s.io.enter(now, wall, actions);
-    if (s.options.read_only || s.phase == State::Phase::stopped) return done({});
+    if (s.options.read_only) return done({});
+    if (s.phase == State::Phase::stopped) {
+        return done(s.failure ? base::Result<void>(std::unexpected(*s.failure)) : base::Result<void>());
+    }
     s.journal.commit(std::move(done));
     s.settle();
 }

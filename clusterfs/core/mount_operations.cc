@@ -147,7 +147,7 @@ void MountOperations::park(Id id, Pending& pending, View& view) {
     read_needed(id, pending, needs);
     need_locks(id, pending, needs);
     for (const auto& [name, mode] : needs.soon) {
-        if (locks_.granted_mode(name) == LockMode::none) locks_.want(name, mode, io_.now(), io_.actions());
+        locks_.want_soon(name, mode, io_.now(), io_.actions());
     }
     if (pending.ready()) ready_.push_back(id);
 }

@@ -201,7 +201,8 @@ void Mount::State::settle() {
 // ---- stop ----------------------------------------------------------------------------------------------------------
 
 void Mount::State::progress_stop() {
-    if (stop_step == StopStep::operations && operations.idle() && !recovery->busy()) {
+    // What writes file data has operations before it.
+    if (stop_step == StopStep::operations && operations.idle() && !locks.uses_content() && !recovery->busy()) {
         stop_step = StopStep::journal;
         if (!journal.is_open()) return journal_closed({});
         journal.close([this](base::Result<void> outcome) { journal_closed(outcome); });

@@ -1,5 +1,6 @@
 #include "clusterfs/driver/append_plan.hh"
 
+#include <optional>
 #include <utility>
 
 #include "clusterfs/driver/write_plan.hh"
@@ -75,7 +76,12 @@ class Append : public std::enable_shared_from_this<Append> {
             write.pieces.push_back({segment.block * block_size, {from, length}});
             from += length;
         }
-        appended().blocks().write(std::move(write), [self = shared_from_this()] { self->make_visible(); });
+        appended().blocks().write(std::move(write),
+                                  [self = shared_from_this()](const base::Result<BlocksUnderWay::Id>& started) {
+                                      if (!started) return self->abandon(started.error());
+                                      self->write_ = *started;
+                                      self->make_visible();
+                                  });
     }
 
     // One that a device takes the plan's blocks from.
@@ -98,13 +104,20 @@ class Append : public std::enable_shared_from_this<Append> {
 
     // The caller keeps the lock until nothing is here that a commit would not find.
     void on_visible(const base::Result<void>& outcome) {
+        if (!outcome) return take_back(outcome.error());
         const auto inode = request_.inode.number;
-        if (!outcome || appended().tails().is_much(inode)) {
-            return appended().clear(inode, [self = shared_from_this(), outcome](const base::Result<void>& cleared) {
-                self->done_(outcome ? cleared : outcome);
-            });
-        }
-        done_({});
+        if (!appended().tails().is_much(inode)) return done_({});
+        appended().clear(inode,
+                         [self = shared_from_this()](const base::Result<void>& cleared) { self->done_(cleared); });
+    }
+
+    // The file does not have it, and will not.
+    void take_back(const base::Error& error) {
+        const auto then = [self = shared_from_this(), error] {
+            self->appended().clear(self->request_.inode.number,
+                                   [self, error](const base::Result<void>&) { self->done_(std::unexpected(error)); });
+        };
+        write_ ? appended().blocks().discard(*write_, then) : then();
     }
 
     void abandon(const base::Error& error) {
@@ -115,6 +128,7 @@ class Append : public std::enable_shared_from_this<Append> {
     const AppendRequest request_;
     Done done_;
     IoBuffer image_;
+    std::optional<BlocksUnderWay::Id> write_;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace clusterfs {
 namespace {
 
-using Id = std::uint64_t;
+using Id = BlocksUnderWay::Id;
 using Calls = std::vector<std::function<void()>>;
 
 void run(const Calls& calls) {
@@ -23,7 +23,8 @@ void run(const Calls& calls) {
 struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
     struct Job {
         Write write;
-        bool refused = false;  // not under way: the device answered with an error
+        bool refused = false;    // not under way: the device answered with an error
+        bool discarded = false;  // not to be kept when it has ended
     };
     struct Waiter {
         std::set<Id> jobs;
@@ -32,7 +33,7 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
     };
     struct Queued {
         Write write;
-        std::function<void()> started;
+        Started started;
     };
 
     explicit State(base::BlockDevice& to) : device(to) {}
@@ -43,7 +44,7 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
         return sum;
     }
 
-    void enqueue(Write write, std::function<void()> started) {
+    void enqueue(Write write, Started started) {
         {
             const std::lock_guard lock(mutex);
             queue.push_back({std::move(write), std::move(started)});
@@ -53,21 +54,25 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
 
     void start_queued() {
         for (;;) {
-            Id id = 0;
-            std::function<void()> started;
+            base::Result<Id> id;
+            Started started;
             {
                 const std::lock_guard lock(mutex);
-                if (queue.empty() || bytes >= most) return;
-                id = ++last_id;
+                if (queue.empty() || (bytes >= most && refused == 0)) return;
                 auto& next = queue.front();
                 started = std::move(next.started);
-                bytes += length(next.write);
-                jobs[id].write = std::move(next.write);
+                id = refused > 0 ? std::unexpected(problem) : base::Result<Id>(add(std::move(next.write)));
                 queue.pop_front();
             }
-            issue(id);
-            started();
+            if (id) issue(*id);
+            started(std::move(id));
         }
+    }
+
+    Id add(Write write) {
+        bytes += length(write);
+        jobs[++last_id].write = std::move(write);
+        return last_id;
     }
 
     void issue(Id id) {
@@ -82,15 +87,20 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
         transfer->finish_starting();
     }
 
-    // A refused one stays, but nobody has to wait for room because of it.
+    // A refused one stays, and keeps others from being started.
     void ended(Id id, const base::Result<void>& outcome) {
         Calls calls;
         {
             const std::lock_guard lock(mutex);
             auto& job = jobs.at(id);
             bytes -= length(job.write);
-            job.refused = !outcome;
-            if (outcome) jobs.erase(id);
+            if (outcome || job.discarded) {
+                jobs.erase(id);
+            } else {
+                job.refused = true;
+                ++refused;
+                problem = outcome.error();
+            }
             for (auto waiter = waiters.begin(); waiter != waiters.end();) {
                 const bool awaits = waiter->jobs.erase(id) > 0;
                 if (awaits && !outcome) waiter->outcome = outcome;
@@ -106,6 +116,23 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
         start_queued();
     }
 
+    void discard(Id id, std::function<void()> done) {
+        {
+            const std::lock_guard lock(mutex);
+            const auto found = jobs.find(id);
+            if (found != jobs.end() && !found->second.refused) {
+                found->second.discarded = true;
+                waiters.push_back({{id}, {}, [done = std::move(done)](const base::Result<void>&) { done(); }});
+                return;
+            }
+            if (found != jobs.end()) {
+                --refused;
+                jobs.erase(found);
+            }
+        }
+        done();
+    }
+
     template <typename Concerns>
     void wait(Concerns concerns, Done done) {
         Waiter waiter;
@@ -117,6 +144,7 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
                 if (!concerns(job.write.inode)) continue;
                 waiter.jobs.insert(id);
                 if (!std::exchange(job.refused, false)) continue;
+                --refused;
                 bytes += length(job.write);
                 again.push_back(id);
             }
@@ -135,15 +163,15 @@ struct BlocksUnderWay::State : std::enable_shared_from_this<State> {
     std::map<Id, Job> jobs;
     Id last_id = 0;
     std::uint64_t bytes = 0;  // of the jobs that are under way
+    std::size_t refused = 0;  // jobs
+    base::Error problem;      // of the last one
     std::deque<Queued> queue;
     std::vector<Waiter> waiters;
 };
 
 BlocksUnderWay::BlocksUnderWay(base::BlockDevice& device) : state_(std::make_shared<State>(device)) {}
 
-void BlocksUnderWay::write(Write write, std::function<void()> started) {
-    state_->enqueue(std::move(write), std::move(started));
-}
+void BlocksUnderWay::write(Write write, Started started) { state_->enqueue(std::move(write), std::move(started)); }
 
 void BlocksUnderWay::wait(InodeNumber inode, Done done) {
     state_->wait([inode](InodeNumber of) { return of == inode; }, std::move(done));
@@ -153,9 +181,12 @@ void BlocksUnderWay::wait_for_all(Done done) {
     state_->wait([](InodeNumber) { return true; }, std::move(done));
 }
 
+void BlocksUnderWay::discard(Id id, std::function<void()> done) { state_->discard(id, std::move(done)); }
+
 void BlocksUnderWay::describe(base::JsonWriter& json) const {
     const std::lock_guard lock(state_->mutex);
     json.begin_object().member("writes", state_->jobs.size()).member("bytes", state_->bytes);
+    json.member("refused", state_->refused);
     json.member("queued", state_->queue.size()).member("awaited_by", state_->waiters.size()).end_object();
 }
 

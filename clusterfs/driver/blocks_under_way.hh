@@ -31,14 +31,20 @@ class BlocksUnderWay {
     // The device outlives what is under way, this need not.
     explicit BlocksUnderWay(base::BlockDevice& device);
 
+    using Id = std::uint64_t;
+    using Started = std::function<void(base::Result<Id>)>;
+
     // Any thread, each; what is called runs on this one or another.
     //
-    // `started` runs when the wait functions know of it: at once, or when less than `most` bytes are under way.
-    void write(Write write, std::function<void()> started);
+    // `started` runs when the wait functions know of it: at once, or when less than `most` bytes are under way. It is
+    // told an error, and nothing was begun, while something is here that the device has refused.
+    void write(Write write, Started started);
     // Until what had been started of that inode, or of all, is on the device. What the device refused is here still: it
     // is written once more, and the error is told if that fails, too.
     void wait(InodeNumber inode, Done done);
     void wait_for_all(Done done);
+    // Until that write has ended, whatever came of it; it is not repeated: its blocks are no part of the file.
+    void discard(Id id, std::function<void()> done);
 
     void describe(base::JsonWriter& json) const;
 

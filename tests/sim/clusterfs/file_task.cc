@@ -20,7 +20,10 @@ void FileTask::run_then(Mount::Operation operation, std::function<void()> then) 
     node_.run(std::move(operation), [self = shared_from_this(), then](const base::Result<void>& outcome) {
         if (outcome) return then();
         self->hooks_.failed(outcome.error());
-        self->node_.later([self] { self->close(); });
+        self->node_.later([self] {
+            for (auto* pins : {&self->plan_.pins, &self->read_plan_.pins, &self->old_pins_}) self->unpin(*pins);
+            self->close();
+        });
     });
 }
 
@@ -194,7 +197,7 @@ void FileTask::finish_plan() {
 
 void FileTask::plan_finished() {
     if (request_.kind == FileRequest::Kind::truncate) {
-        old_pins_ = plan_.pins;
+        old_pins_ = std::exchange(plan_.pins, {});
         ++zeroed_;
         return resize();
     }

@@ -72,6 +72,28 @@ TEST_F(LockCacheTest, WhoWaitsForALockOfWhichNothingIsLeftHasItRequested) {
     EXPECT_TRUE(owner.kept_modes.empty());
 }
 
+// Asked for ahead, granted when its inode's lock was gone already: nothing would ever have given it up.
+TEST_F(LockCacheTest, AnOpenLockThatComesAfterItsInodesLockWentIsGivenUp) {
+    const LockName open{LockType::open, 7};
+    locks.want_soon(name, LockMode::exclusive, now, actions);
+    locks.want_soon(open, LockMode::shared, now, actions);
+    locks.on_granted(name, LockMode::exclusive, now, actions);
+    locks.on_wanted(name, LockMode::exclusive, now, actions);
+    ASSERT_EQ(locks.granted_mode(name), LockMode::none);
+    locks.on_granted(open, LockMode::shared, now, actions);
+    locks.advance(open, now, actions);
+    EXPECT_EQ(locks.granted_mode(open), LockMode::none);
+}
+
+TEST_F(LockCacheTest, AnOpenLockThatComesBeforeItsInodesLockStays) {
+    const LockName open{LockType::open, 7};
+    locks.want_soon(name, LockMode::exclusive, now, actions);
+    locks.want_soon(open, LockMode::shared, now, actions);
+    locks.on_granted(open, LockMode::shared, now, actions);
+    locks.advance(open, now, actions);
+    EXPECT_EQ(locks.granted_mode(open), LockMode::shared);
+}
+
 // A node that was about to delete an inode and opened it meanwhile kept others from opening it, until both waited.
 TEST_F(LockCacheTest, AnInodeThatIsOpenHereCanBeOpenedElsewhereThoughItWasToBeDeleted) {
     const LockName open{LockType::open, 7};

@@ -435,6 +435,37 @@ TEST_F(MountLocks, NobodyWaitsForALockThatIsOnlyWantedSoon) {
     EXPECT_EQ(inode_lock(made), late);
 }
 
+// The kernel is cut off in the middle of a write: what it has allocated is told to nobody before it has ended.
+TEST_F(MountCommit, StoppingWaitsForWhoWritesFileData) {
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run([this](View& view) -> base::Result<void> {
+        BASE_TRY(view.lock(inode_lock(root), LockMode::exclusive));
+        return view.pin(inode_lock(root), LockMode::exclusive);
+    }));
+    rig.stop();
+    EXPECT_FALSE(rig.stopped);
+    rig.mount().note_data_written(FileData::becomes_visible);
+    EXPECT_TRUE(rig.run(set_time(root, 42)));
+    rig.unpin(inode_lock(root));
+    ASSERT_TRUE(rig.stopped && rig.stopped->has_value());
+    EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
+}
+
+// The journal failed, and another node wants what is in it only.
+TEST_F(MountErrors, NothingIsPromisedAfterAWithdrawal) {
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.write_error = base::Error{std::make_error_code(std::errc::io_error), "simulated"};
+    EXPECT_FALSE(rig.commit());
+    rig.pass(base::Duration::seconds(1));
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    rig.pass(base::Duration::seconds(1));
+    ASSERT_TRUE(rig.stopped && !rig.stopped->has_value());
+    EXPECT_FALSE(rig.commit());
+}
+
 // Its last record may lie in a cache only, and may not be lost once a part of it is in place.
 TEST_F(MountReplay, FlushesBeforeItWritesInPlace) {
     {

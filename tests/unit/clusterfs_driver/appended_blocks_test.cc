@@ -32,13 +32,16 @@ struct AppendedBlocksTest : testing::Test {
         rig.write(file, model.size(), bytes);
         model += bytes;
     }
-    void begin_append(const std::string& bytes, Flag& done) {
+    void begin_append(const std::string& bytes, Flag& done, base::Result<std::uint64_t>* outcome = nullptr) {
         FileWriteRequest request;
         request.shared = rig.open_inode(file);
         request.inode = file;
         request.offset = model.size();
         request.data = rig.filesystem().driver().buffers().copy(base::as_bytes(bytes));
-        write_file(rig.filesystem(), std::move(request), [&](const auto&) { done = true; });
+        write_file(rig.filesystem(), std::move(request), [&done, outcome](const auto& written) {
+            if (outcome != nullptr) *outcome = written;
+            done = true;
+        });
         model += bytes;
     }
     void begin_read(std::string& content, Flag& done) {
@@ -177,6 +180,38 @@ TEST_F(AppendedBlocksTest, ACommitWithoutThemFails) {
     ASSERT_TRUE(comes(done));
     EXPECT_FALSE(outcome);
     rig.device().refuses = 0;
+}
+
+// Else what is answered while nothing arrives would fill the memory until the next commit.
+TEST_F(AppendedBlocksTest, ADeviceThatRefusesIsGivenNoMore) {
+    rig.device().refuses = 1;
+    append(blocks(3, 'a'));
+    ASSERT_TRUE(Rig::comes_true([&] { return rig.device().refuses == 0; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    base::Result<std::uint64_t> outcome;
+    Flag done = false;
+    begin_append(blocks(1, 'b'), done, &outcome);
+    ASSERT_TRUE(comes(done));
+    EXPECT_FALSE(outcome);
+    model.resize(3 * block_size);
+    EXPECT_EQ(content(), model);
+    append(blocks(1, 'c'));
+    EXPECT_EQ(content(), model);
+}
+
+// The kernel is cut off while a write waits for room: the mount ends when that has ended.
+TEST_F(AppendedBlocksTest, AWriteThatWaitsIsDoneBeforeTheMountEnds) {
+    constexpr std::size_t piece = 1024 * 1024;
+    rig.device().freeze_writes();
+    for (std::size_t sum = 0; sum < BlocksUnderWay::most; sum += piece) append(std::string(piece, 'a'));
+    Flag done = false;
+    begin_append(blocks(2, 'b'), done);
+    rig.filesystem().driver().stop();
+    EXPECT_TRUE(stays_away(done));
+    rig.device().thaw_writes();
+    EXPECT_TRUE(comes(done));
+    EXPECT_TRUE(Rig::comes_true([&] { return rig.has_stopped(); }));
+    EXPECT_TRUE(rig.device().holds("bbbb"));
 }
 
 // Pieces of every size and position within a block, as cp, tar and logs write them.

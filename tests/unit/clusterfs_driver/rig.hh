@@ -126,6 +126,7 @@ class Rig {
     void begin_buffered_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes,
                               WriteDone done);
 
+    bool has_stopped() const { return stopped_; }
     // False after ten seconds without it.
     static bool comes_true(const std::function<bool()>& condition);
 
