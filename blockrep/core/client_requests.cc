@@ -155,15 +155,15 @@ void Resource::State::on(const ReadDone& message, const Payload& payload) {
     act(CompleteRead{request.client, data});
 }
 
-// The log first: hundreds may wait for it, and each is tried again at every event.
+// What is looked up first: hundreds may wait, and each is tried again at every event.
 bool Resource::State::try_write(const WriteRequested& request) {
+    if (overlaps_own_write(request.range)) return false;
     const bool local_disk = has_disk();
     if (local_disk && !log.acquire(request.range)) {
         probe_log_full.hit();
         return false;
     }
-    if (overlaps_own_write(request.range) || overlaps_applying(request.range) || overlaps_chunk(request.range, false) ||
-        overlaps_serving(request.range)) {
+    if (overlaps_applying(request.range) || overlaps_chunk(request.range, false) || overlaps_serving(request.range)) {
         if (local_disk) log.release(request.range);
         return false;
     }

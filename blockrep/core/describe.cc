@@ -41,7 +41,7 @@ void Resource::State::describe(base::JsonWriter& json) const {
     json.member("peer-disk-state", to_string(peer_disk));
     json.member("alone", alone);
     const auto unanswered =
-        std::count_if(writes.begin(), writes.end(), [](const auto& w) { return w.second.remote_pending; });
+        std::count_if(writes.begin(), writes.end(), [](const auto& entry) { return entry.second.remote_pending; });
     json.member("pending", static_cast<std::uint64_t>(unanswered) + peer_flushes.size() + remote_reads.size());
     json.member("unacked", std::uint64_t{applying.size() + serving.size()});
     json.member("fence-requested", fence_requested);

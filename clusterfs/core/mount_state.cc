@@ -201,7 +201,7 @@ void Mount::State::settle() {
 // ---- stop ----------------------------------------------------------------------------------------------------------
 
 void Mount::State::progress_stop() {
-    // What writes file data has operations before it.
+    // Who reads or writes file data is not through with his operations.
     if (stop_step == StopStep::operations && operations.idle() && !locks.uses_content() && !recovery->busy()) {
         stop_step = StopStep::journal;
         if (!journal.is_open()) return journal_closed({});

@@ -135,9 +135,7 @@ class Append : public std::enable_shared_from_this<Append> {
 
 // A larger piece behind old bytes of its first block is written at once, as whole as possible.
 bool is_append(const WritePlan& plan) {
-    if (!plan.appends || plan.partial.empty()) return plan.appends;
-    const auto& first = plan.partial.front();
-    return first.begin == first.valid && (first.begin == 0 || is_small(plan));
+    return plan.appends && (is_small(plan) || plan.partial.empty() || plan.partial.front().begin == 0);
 }
 
 void perform_append(Filesystem& filesystem, AppendRequest request, std::function<void(base::Result<void>)> done) {

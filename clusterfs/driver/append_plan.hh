@@ -24,7 +24,7 @@ struct AppendRequest {
 };
 
 // Only by who may write to the file now (OpenInode::enter), until `done`. The plan's pins are the caller's: to be given
-// back after `done`, whatever came of it. After an error the plan has been abandoned.
+// back after `done`, whatever came of it. After an error the file does not have it, and nothing is under way.
 void perform_append(Filesystem& filesystem, AppendRequest request, std::function<void(base::Result<void>)> done);
 
 }  // namespace clusterfs

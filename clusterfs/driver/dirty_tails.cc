@@ -43,7 +43,6 @@ bool DirtyTails::append(const TailAppend& append) {
 
 void DirtyTails::start(const TailAppend& append, IoBuffer image) {
     const std::lock_guard lock(mutex_);
-    if (files_.size() >= many_files) drop_clean();
     auto& file = files_[append.inode.number];
     base::ensure(file.images.empty() && !file.writing, "the image of a tail is made anew only after the old one went");
     file.generation = append.inode.generation;

@@ -89,7 +89,8 @@ base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uin
     plan.offset = offset;
     plan.length = std::min(length, (first + allocated) * block_size - offset);
     BASE_TRY(plan_blocks(view, *inode, plan));
-    plan.appends = offset == inode->size;
+    plan.appends =
+        offset == inode->size && (plan.partial.empty() || plan.partial.front().begin == plan.partial.front().valid);
     plan.replaces_old = !plan.has_unwritten && offset + plan.length <= inode->size;
     plan.pins = {inode_lock(number)};
     BASE_TRY(view.pin(inode_lock(number), LockMode::exclusive));

@@ -76,7 +76,7 @@ struct WritePlan {
     std::optional<PartialBlock> before;
     base::Bytes inline_content;
     bool has_unwritten = false;
-    bool appends = false;       // it begins where the file ends, and nothing else has to be done
+    bool appends = false;       // it begins where the file, and what is valid of its last block, ends
     bool replaces_old = false;  // all of it lies within the file, in blocks that were written before
     InodeNumber staging = 0;    // an orphan that owns the block which the inline content is moved to
     std::vector<LockName> pins;

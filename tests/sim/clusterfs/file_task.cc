@@ -125,15 +125,10 @@ void FileTask::write_planned() {
     if (plan_.before) partial.push_back(*plan_.before);
     for (const auto& one : partial) numbers.push_back(one.block);
     const bool all_new = std::ranges::none_of(partial, [](const auto& one) { return one.needs_old(); });
-    if (is_append() && all_new) return put_together(partial, {});
+    if (plan_.appends && all_new) return put_together(partial, {});
     node_.when_written(request_.inode.number, [self = shared_from_this(), numbers, partial] {
         self->node_.read_data(numbers, [self, partial](const auto& blocks) { self->put_together(partial, blocks); });
     });
-}
-
-bool FileTask::is_append() const {
-    if (!plan_.appends || plan_.partial.empty()) return plan_.appends;
-    return plan_.partial.front().begin == plan_.partial.front().valid;
 }
 
 void FileTask::put_together(const std::vector<ops::PartialBlock>& partial, const std::map<BlockNumber, Block>& blocks) {
@@ -176,7 +171,7 @@ void FileTask::write_blocks() {
         self->node_.mount().note_data_written(self->plan_.written());
         self->finish_plan();
     };
-    if (!is_append()) return node_.write_data(images, written);
+    if (!plan_.appends) return node_.write_data(images, written);
     node_.append_data(request_.inode.number, images);
     written();
 }

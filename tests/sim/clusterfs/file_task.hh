@@ -53,7 +53,6 @@ class FileTask : public std::enable_shared_from_this<FileTask> {
     std::string data_of(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks) const;
     void write_planned();
     void fetch_old(std::size_t index, std::function<void()> then);
-    bool is_append() const;
     void put_together(const std::vector<clusterfs::operations::PartialBlock>& partial,
                       const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks);
     void write_blocks();

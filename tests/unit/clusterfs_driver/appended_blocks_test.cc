@@ -33,16 +33,27 @@ struct AppendedBlocksTest : testing::Test {
         model += bytes;
     }
     void begin_append(const std::string& bytes, Flag& done, base::Result<std::uint64_t>* outcome = nullptr) {
-        FileWriteRequest request;
-        request.shared = rig.open_inode(file);
-        request.inode = file;
-        request.offset = model.size();
-        request.data = rig.filesystem().driver().buffers().copy(base::as_bytes(bytes));
-        write_file(rig.filesystem(), std::move(request), [&done, outcome](const auto& written) {
+        rig.begin_write(file, model.size(), bytes, [&done, outcome](const auto& written) {
             if (outcome != nullptr) *outcome = written;
             done = true;
         });
         model += bytes;
+    }
+    // As much is under way as may be.
+    void fill_the_room() {
+        constexpr std::size_t piece = 1024 * 1024;
+        rig.device().freeze_writes();
+        for (std::size_t sum = 0; sum < BlocksUnderWay::most; sum += piece) append(std::string(piece, 'a'));
+    }
+    // One write, and the device has answered it.
+    void append_what_is_refused() {
+        rig.device().refuses = 1;
+        append(blocks(3, 'a'));
+        ASSERT_TRUE(Rig::comes_true([&] {
+            base::JsonWriter json;
+            rig.filesystem().driver().appended().blocks().describe(json);
+            return json.text().find("\"refused\":1") != std::string::npos;
+        }));
     }
     void begin_read(std::string& content, Flag& done) {
         read_file(rig.filesystem(), rig.open_inode(file), file, 0, model.size() + 1, false,
@@ -123,9 +134,7 @@ TEST_F(AppendedBlocksTest, TheLockIsNotGivenBackBefore) {
 }
 
 TEST_F(AppendedBlocksTest, NoMoreThanSoManyBytesAreUnderWay) {
-    constexpr std::size_t piece = 1024 * 1024;
-    rig.device().freeze_writes();
-    for (std::size_t sum = 0; sum < BlocksUnderWay::most; sum += piece) append(std::string(piece, 'a'));
+    fill_the_room();
     Flag done = false;
     begin_append(blocks(1, 'b'), done);
     EXPECT_TRUE(stays_away(done));
@@ -137,13 +146,8 @@ TEST_F(AppendedBlocksTest, NoMoreThanSoManyBytesAreUnderWay) {
 TEST_F(AppendedBlocksTest, AWriteOverThemComesAfterThem) {
     rig.device().freeze_writes();
     append(blocks(3, 'a'));
-    FileWriteRequest request;
-    request.shared = rig.open_inode(file);
-    request.inode = file;
-    request.offset = 100;
-    request.data = rig.filesystem().driver().buffers().copy(base::as_bytes("over"));
     Flag done = false;
-    write_file(rig.filesystem(), std::move(request), [&](const auto&) { done = true; });
+    rig.begin_write(file, 100, "over", [&](const auto&) { done = true; });
     EXPECT_TRUE(stays_away(done));
     rig.device().thaw_writes();
     ASSERT_TRUE(comes(done));
@@ -160,9 +164,7 @@ TEST_F(AppendedBlocksTest, WhatIsCutOffDoesNotComeBack) {
 }
 
 TEST_F(AppendedBlocksTest, ABlockThatTheDeviceRefusedIsWrittenOnceMore) {
-    rig.device().refuses = 1;
-    append(blocks(3, 'a'));
-    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    append_what_is_refused();
     base::Result<void> outcome;
     Flag done = false;
     begin_commit(outcome, done);
@@ -184,10 +186,7 @@ TEST_F(AppendedBlocksTest, ACommitWithoutThemFails) {
 
 // Else what is answered while nothing arrives would fill the memory until the next commit.
 TEST_F(AppendedBlocksTest, ADeviceThatRefusesIsGivenNoMore) {
-    rig.device().refuses = 1;
-    append(blocks(3, 'a'));
-    ASSERT_TRUE(Rig::comes_true([&] { return rig.device().refuses == 0; }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    append_what_is_refused();
     base::Result<std::uint64_t> outcome;
     Flag done = false;
     begin_append(blocks(1, 'b'), done, &outcome);
@@ -201,9 +200,7 @@ TEST_F(AppendedBlocksTest, ADeviceThatRefusesIsGivenNoMore) {
 
 // The kernel is cut off while a write waits for room: the mount ends when that has ended.
 TEST_F(AppendedBlocksTest, AWriteThatWaitsIsDoneBeforeTheMountEnds) {
-    constexpr std::size_t piece = 1024 * 1024;
-    rig.device().freeze_writes();
-    for (std::size_t sum = 0; sum < BlocksUnderWay::most; sum += piece) append(std::string(piece, 'a'));
+    fill_the_room();
     Flag done = false;
     begin_append(blocks(2, 'b'), done);
     rig.filesystem().driver().stop();

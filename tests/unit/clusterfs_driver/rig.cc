@@ -285,13 +285,8 @@ std::shared_ptr<OpenInode> Rig::open_inode(operations::InodeReference inode) {
 }
 
 void Rig::write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes) {
-    FileWriteRequest request;
-    request.shared = open_inode(inode);
-    request.inode = inode;
-    request.offset = offset;
-    request.data = driver_.buffers().copy(base::as_bytes(bytes));
     std::atomic<bool> done = false;
-    write_file(filesystem_, std::move(request), [&](const base::Result<std::uint64_t>& written) {
+    begin_write(inode, offset, bytes, [&](const base::Result<std::uint64_t>& written) {
         base::ensure(written && *written == bytes.size(), "it is written");
         done = true;
     });
@@ -300,11 +295,16 @@ void Rig::write(operations::InodeReference inode, std::uint64_t offset, const st
 
 void Rig::begin_buffered_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes,
                                WriteDone done) {
+    begin_write(inode, offset, bytes, std::move(done), true);
+}
+
+void Rig::begin_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes, WriteDone done,
+                      bool buffered) {
     FileWriteRequest request;
     request.shared = open_inode(inode);
     request.inode = inode;
     request.offset = offset;
-    request.buffered = true;
+    request.buffered = buffered;
     request.data = driver_.buffers().copy(base::as_bytes(bytes));
     write_file(filesystem_, std::move(request), std::move(done));
 }

@@ -125,6 +125,8 @@ class Rig {
     // Through the kernel's pages (mounts without opens).
     void begin_buffered_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes,
                               WriteDone done);
+    void begin_write(operations::InodeReference inode, std::uint64_t offset, const std::string& bytes, WriteDone done,
+                     bool buffered = false);
 
     bool has_stopped() const { return stopped_; }
     // False after ten seconds without it.
