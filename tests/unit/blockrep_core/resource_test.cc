@@ -9,8 +9,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "base/json_writer.hh"
 #include "blockrep/format/error.hh"
 #include "blockrep/format/metadata.hh"
 
@@ -55,6 +57,16 @@ class ResourceTest : public ::testing::Test {
     void write(RequestId id) {
         const Range range{0, 4096};
         give(0, WriteRequested{id, range, Payload{nullptr, nullptr, range.length}, false});
+    }
+    // A number of the description, by its name.
+    std::uint64_t described(const Resource& resource, const std::string& name) const {
+        base::JsonWriter json;
+        resource.describe(json, now_);
+        const auto text = json.text();
+        const auto key = "\"" + name + "\":";
+        const auto at = text.find(key);
+        EXPECT_NE(at, std::string::npos) << name << " in " << text;
+        return at == std::string::npos ? ~0ULL : std::stoull(text.substr(at + key.size()));
     }
     void open_disk(std::uint32_t node, Ticket command) {
         base::Uuid device;
@@ -161,6 +173,36 @@ TEST_F(ResourceTest, WhatOnlyThePeerStoresIsStable) {
     write(11);
     EXPECT_TRUE(last_write_was_stable_[1]);
     EXPECT_EQ(a().requests_in_flight(), 0U);
+}
+
+TEST_F(ResourceTest, ItsDescriptionCountsWhatIsUnderWay) {
+    establish();
+    late_writes_.emplace();
+    write(10);
+    EXPECT_EQ(described(a(), "upper-pending"), 1U);
+    EXPECT_EQ(described(a(), "lower-pending"), 1U);
+    EXPECT_EQ(described(a(), "pending"), 0U) << "b has answered";
+    write(11);  // waits: it overlaps the first
+    EXPECT_EQ(described(a(), "upper-pending"), 2U);
+    EXPECT_EQ(described(a(), "not-started"), 1U);
+    EXPECT_EQ(described(a(), "lower-pending"), 1U);
+
+    give(1, CommandGiven{4, CommandKind::promote});
+    const Range elsewhere{1 << 20, 4096};
+    give(1, WriteRequested{12, elsewhere, Payload{nullptr, nullptr, elsewhere.length}, false});
+    EXPECT_EQ(described(a(), "unacked"), 1U) << "b's write, which a's disk has not answered";
+    EXPECT_EQ(described(b(), "pending"), 1U);
+    EXPECT_EQ(described(b(), "lower-pending"), 0U);
+
+    while (!late_writes_->empty()) {
+        const auto ticket = late_writes_->front();
+        late_writes_->erase(late_writes_->begin());
+        give(0, LocalWriteDone{ticket, {}});
+    }
+    for (const auto* name : {"upper-pending", "not-started", "lower-pending", "pending", "unacked"}) {
+        EXPECT_EQ(described(a(), name), 0U) << name;
+        EXPECT_EQ(described(b(), name), 0U) << name;
+    }
 }
 
 // Whoever uses it over the link has read it, and goes on when this node has lost power.
