@@ -40,6 +40,11 @@ def first_sync_and_status(pair):
     text = pair.a.adm("status", "r0").stdout
     expect("r0 role:Primary\n  disk:UpToDate\n  b role:Secondary\n    peer-disk:UpToDate" in text, f"status: {text}")
     expect(pair.a.state("role") == "Primary/Secondary", "role")
+    known = pair.a.status()
+    for place, names in ((known["devices"][0], ("upper-pending", "not-started", "lower-pending")),
+                         (known["connections"][0]["peer_devices"][0], ("pending", "unacked", "out-of-sync"))):
+        for name in names:
+            expect(place.get(name) == 0, f"{name} of a device at rest: {known}")
     refused = pair.b.adm("disconnect", "r9", check=False)
     expect(refused.returncode != 0, "disconnect of an unknown resource")
     pair.both_primary()

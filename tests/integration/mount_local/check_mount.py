@@ -59,6 +59,13 @@ def status(mounted):
     with open(f"{mounted.path}/file", "w"):
         known = mounted.status()
         expect(known["mount"]["phase"] == "running" and known["open_inodes"] >= 1, f"{known}")
+    with open(f"{mounted.path}/appended", "wb", buffering=0) as file:
+        file.write(bytes(5000))  # more than an inode holds itself
+        # The journal may take a piece away between the write and the question, but not each time.
+        expect(any(file.write(b"piece") and mounted.status()["dirty_tails"]["dirty"] == 1 for _ in range(10)), f"a dirty tail: {mounted.status()}")
+        os.fsync(file.fileno())
+        known = mounted.status()
+        expect(known["dirty_tails"]["dirty"] == 0 and known["blocks_under_way"]["bytes"] == 0, f"after fsync: {known}")
     expect(not mounted.call("nonsense")["ok"], "an unknown command was accepted")
     space = os.statvfs(mounted.path)
     expect(space.f_bsize == 4096 and 0 < space.f_bavail <= space.f_bfree < space.f_blocks, f"{space}")
