@@ -21,6 +21,7 @@ namespace {
 constexpr int depth = 256;                              // requests in the kernel at once
 constexpr std::uint64_t written_as_zeros = 128 * 1024;  // shorter ranges of zeros are simply written
 constexpr std::uint64_t step_length = 1 << 20;
+constexpr std::uint32_t largest_sector = 4096;
 
 base::ByteView zeros() {
     static const auto memory = [] {
@@ -38,6 +39,16 @@ base::Result<void> outcome_of(std::int64_t result, std::uint64_t expected, const
                                                   std::to_string(expected) + " bytes were transferred");
 }
 
+// The smallest unit that O_DIRECT takes. What is below a file's filesystem may have sectors of any size.
+base::Result<std::uint32_t> sector_size_of(int descriptor, const std::string& path) {
+    struct stat about {};
+    if (::fstat(descriptor, &about) != 0) return base::errno_failure(errno, path);
+    if (S_ISREG(about.st_mode)) return largest_sector;
+    int size = 0;
+    if (::ioctl(descriptor, BLKSSZGET, &size) != 0) return base::errno_failure(errno, path);
+    return static_cast<std::uint32_t>(size);
+}
+
 }  // namespace
 
 base::Result<base::FileDescriptor> open_exclusively(const std::string& path) {
@@ -46,6 +57,7 @@ base::Result<base::FileDescriptor> open_exclusively(const std::string& path) {
     if (!S_ISBLK(about.st_mode) && !S_ISREG(about.st_mode)) {
         return base::failure(std::errc::invalid_argument, path + " is neither a block device nor a file");
     }
+    // Of a block device the kernel knows who has it. A lock (flock) on one is what udev takes to look at it.
     const int exclusive = S_ISBLK(about.st_mode) ? O_EXCL : 0;
     base::FileDescriptor file(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC | exclusive));
     if (!file.is_open() && errno == EINVAL) {
@@ -54,7 +66,7 @@ base::Result<base::FileDescriptor> open_exclusively(const std::string& path) {
     if (!file.is_open()) {
         return base::errno_failure(errno, errno == EBUSY ? path + " is in use (mounted?)" : path);
     }
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (S_ISREG(about.st_mode) && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
         return base::failure(std::errc::device_or_resource_busy, path + " is in use by another process");
     }
     return file;
@@ -81,11 +93,11 @@ Disk::Disk(base::EventLoop& loop, base::FileDescriptor file, std::string path)
 
 base::Result<void> Disk::prepare() {
     BASE_ASSIGN(size_, size_of_disk(file_.get(), path_));
-    int sector = 0;
-    if (::ioctl(file_.get(), BLKSSZGET, &sector) == 0 && sector > 0) sector_size_ = static_cast<std::uint32_t>(sector);
-    if (sector_size_ > 4096) {
+    BASE_ASSIGN(const auto sector, sector_size_of(file_.get(), path_));
+    if (sector > largest_sector) {
         return base::failure(std::errc::not_supported, path_ + " has sectors larger than 4096 bytes");
     }
+    partial_ = std::make_unique<PartialSectors>(*this, sector);
     const int failed = ::io_setup(depth, &context_);
     if (failed != 0) return base::errno_failure(-failed, "io_setup (see /proc/sys/fs/aio-max-nr)");
     completions_ = base::FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -117,6 +129,7 @@ std::unique_ptr<Disk::Request> Disk::take_request() {
 }
 
 void Disk::read(const Range& range, const ReadBuffer& into, Done done) {
+    if (partial_->concerns(range)) return partial_->read(range, into, std::move(done));
     auto request = take_request();
     ::io_prep_pread(&request->control, file_.get(), into.data, range.length, static_cast<long long>(range.offset));
     request->length = range.length;
@@ -126,6 +139,7 @@ void Disk::read(const Range& range, const ReadBuffer& into, Done done) {
 }
 
 void Disk::write(const Range& range, const Payload& payload, bool stable, Done done) {
+    if (partial_->concerns(range)) return partial_->write(range, payload, stable, std::move(done));
     const bool as_zeros = payload.is_zeros();
     if (as_zeros && range.length > written_as_zeros) return zero_by_worker(range, stable, std::move(done));
     auto request = take_request();

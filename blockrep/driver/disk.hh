@@ -13,6 +13,7 @@
 #include "base/io/event_loop.hh"
 #include "base/io/file_descriptor.hh"
 #include "blockrep/core/payload.hh"
+#include "blockrep/driver/partial_sectors.hh"
 #include "blockrep/driver/worker.hh"
 #include "blockrep/format/range.hh"
 
@@ -24,8 +25,9 @@ base::Result<base::FileDescriptor> open_exclusively(const std::string& path);
 // Bytes of a file or block device.
 base::Result<std::uint64_t> size_of_disk(int descriptor, const std::string& path);
 
-// Loop thread only. Each request is answered once, on the loop thread, never from inside the call. Memory must be
-// aligned to sector_size(); it is kept (by its owner) until the answer. A short read or write is an error.
+// Loop thread only. Each request is answered once, on the loop thread, never from inside the call. Ranges are multiples
+// of 512 bytes whatever sectors the disk has (driver/partial_sectors). Memory must be aligned to 512 bytes; it is kept
+// (by its owner) until the answer. A short read or write is an error.
 class Disk {
   public:
     using Done = std::function<void(base::Result<void>)>;
@@ -36,7 +38,6 @@ class Disk {
     ~Disk();
 
     std::uint64_t size() const { return size_; }
-    std::uint32_t sector_size() const { return sector_size_; }
 
     void read(const Range& range, const ReadBuffer& into, Done done);
     // `stable`: with FUA. A payload of zeros may become a hole.
@@ -48,7 +49,7 @@ class Disk {
 
     // Requests are collected; this hands them to the kernel. Also done by itself on the next turn of the loop.
     void submit();
-    std::size_t in_flight() const { return unanswered_; }
+    std::size_t in_flight() const { return unanswered_ + partial_->unanswered(); }
 
   private:
     struct Request {
@@ -76,7 +77,6 @@ class Disk {
     base::FileDescriptor file_;
     const std::string path_;
     std::uint64_t size_ = 0;
-    std::uint32_t sector_size_ = 512;
     bool can_punch_ = true;  // the worker's
     bool kernel_flushes_ = true;
 
@@ -93,6 +93,7 @@ class Disk {
     std::vector<Done> flush_running_;
     std::vector<Done> flush_waiting_;
 
+    std::unique_ptr<PartialSectors> partial_;
     std::shared_ptr<int> alive_ = std::make_shared<int>(0);
     std::unique_ptr<Worker> worker_;
 };

@@ -87,12 +87,10 @@ def fio_verify(pair):
     pair.compare_replicas()
 
 
-def both_write_the_same_place(pair):
+def storm(pair, seconds):
     """Overlapping writes from both sides at once: the same bytes on both replicas, and the link stays up."""
-    pair.install()
-    pair.both_primary()
     writers = [subprocess.Popen(fio(pair, node.uri, f"storm-{node.name}", "--rw=randwrite", "--size=2M",
-                                    "--bsrange=512-64k", "--blockalign=512", "--time_based", "--runtime=5",
+                                    "--bsrange=512-64k", "--blockalign=512", "--time_based", f"--runtime={seconds}",
                                     f"--randseed={number}", "--buffer_pattern=" + ("0xaa", "0x55")[number]),
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=pair.directory)
                for number, node in enumerate(pair.nodes)]
@@ -103,4 +101,38 @@ def both_write_the_same_place(pair):
     pair.compare_replicas()
 
 
-CHECKS = [commands_say_what_is_wrong, first_sync_and_status, nbd_clients, fio_verify, both_write_the_same_place]
+def both_write_the_same_place(pair):
+    pair.install()
+    pair.both_primary()
+    storm(pair, 5)
+
+
+def large_sectors(pair):
+    """The disk of a has sectors of 4096 bytes: clients may use 512 all the same, on both nodes, and after its loss."""
+    disk = pair.a.disk
+    os.rename(disk, disk + ".file")
+    loop = pair.run("losetup", "--find", "--show", "--sector-size", "4096", disk + ".file").stdout.strip()
+    try:
+        os.symlink(loop, disk)
+        refused = pair.run("dd", f"if={loop}", "of=/dev/null", "iflag=direct", "bs=512", "count=1", check=False)
+        expect(refused.returncode != 0, "the loop device takes less than its sectors")
+        pair.install()
+        pair.both_primary()
+        storm(pair, 2)
+        small = ("--rw=randwrite", "--bs=512", "--size=1M", "--io_size=1M", "--verify=crc32c", "--verify_fatal=1")
+        pair.run(*fio(pair, pair.a.uri, "small", *small))
+        pair.run("qemu-io", "-f", "raw", "-c", "write -P 3 8M 1M", "-c", "write -z 8704k 1536", "-c", "write -z 8389120 262144",
+                 "-c", "read -P 3 8M 512", "-c", "read -P 0 8389120 262144", "-c", "read -P 3 8651264 512", pair.b.uri)
+        pair.compare_replicas()
+        pair.a.adm("detach", "r0")
+        pair.run(*fio(pair, pair.a.uri, "away", *small))
+        pair.a.adm("attach", "r0")
+        pair.wait_synced()
+        pair.run(*fio(pair, pair.a.uri, "back", *small))
+        pair.compare_replicas()
+    finally:
+        pair.run("losetup", "--detach", loop)  # it goes when blockrepd lets it go
+
+
+CHECKS = [commands_say_what_is_wrong, first_sync_and_status, nbd_clients, fio_verify, both_write_the_same_place,
+          large_sectors]

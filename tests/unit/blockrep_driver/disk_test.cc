@@ -85,6 +85,68 @@ TEST_F(DiskTest, ZerosShortAndLongRanges) {
     EXPECT_TRUE(in.is_all(0));
 }
 
+// Below a file there may be sectors of 4096 bytes: O_DIRECT would refuse all of these.
+TEST_F(DiskTest, WritesOfPartsOfASectorLeaveItsRest) {
+    const std::uint64_t end = 3 * 4096;
+    const Buffer before(end, 'a');
+    std::string expected(end, 'a');
+    const Buffer in(end - 512);
+    std::vector<Buffer> written;
+    int answered = 0;
+    disk_->write({0, end}, before.payload(), false, [&](base::Result<void> first) {
+        expect_ok(first);
+        const auto then = [&](base::Result<void> outcome) {
+            expect_ok(outcome);
+            if (++answered < 5) return;
+            EXPECT_EQ(disk_->in_flight(), 0U);
+            disk_->read({512, end - 512}, in.read_buffer(), [&](base::Result<void> read) {
+                expect_ok(read);
+                done();
+            });
+        };
+        // All at once, in the same sectors: in the middle, at an end, over a border, over a whole one, zeros.
+        char fill = 'b';
+        for (const Range range : {Range{512, 512}, {1024, 512}, {3584, 1024}, {4608, 5120}}) {
+            written.emplace_back(range.length, fill);
+            expected.replace(range.offset, range.length, range.length, fill++);
+            disk_->write(range, written.back().payload(), range.offset == 1024, then);
+        }
+        expected.replace(10240, 512, 512, '\0');
+        disk_->write({10240, 512}, Payload{nullptr, nullptr, 512}, false, then);
+    });
+    run_until_done();
+    EXPECT_EQ(base::as_text(in.memory->bytes()), expected.substr(512));
+    EXPECT_EQ(disk_->in_flight(), 0U);
+}
+
+TEST_F(DiskTest, LongZerosMayBeginAndEndInsideASector) {
+    const Buffer before(2 * mebibyte, 'a');
+    const Buffer in(2 * mebibyte);
+    disk_->write({0, 2 * mebibyte}, before.payload(), false, [&](base::Result<void> first) {
+        expect_ok(first);
+        disk_->write({512, mebibyte}, Payload{nullptr, nullptr, mebibyte}, true, [&](base::Result<void> second) {
+            expect_ok(second);
+            disk_->read({0, 2 * mebibyte}, in.read_buffer(), [&](base::Result<void> read) {
+                expect_ok(read);
+                done();
+            });
+        });
+    });
+    run_until_done();
+    const std::string expected = std::string(512, 'a') + std::string(mebibyte, '\0') + std::string(mebibyte - 512, 'a');
+    EXPECT_TRUE(base::as_text(in.memory->bytes()) == expected);
+}
+
+TEST_F(DiskTest, AWriteOfPartsBehindTheEndIsAnError) {
+    const Buffer out(1024, 'x');
+    disk_->write({8 * mebibyte - 512, 1024}, out.payload(), false, [&](base::Result<void> outcome) {
+        EXPECT_FALSE(outcome);
+        EXPECT_EQ(disk_->in_flight(), 0U);
+        done();
+    });
+    run_until_done();
+}
+
 TEST_F(DiskTest, ReadingBehindTheEndIsAnErrorNotZeros) {
     const Buffer in(4096, 'k');
     disk_->read({8 * mebibyte, 4096}, in.read_buffer(), [&](base::Result<void> outcome) {
