@@ -32,7 +32,8 @@ class TcpPeerListener : public PeerListener {
         FileDescriptor accepted(::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&remote.storage), &remote.length,
                                           SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!accepted.is_open()) return;
-        if (pending_.size() >= max_handshakes) return;
+        // The oldest has to go: a stranger that says nothing must not keep the peer out.
+        if (pending_.size() >= max_handshakes) pending_.pop_front();
         tune_connected_socket(accepted.get());
         // A caller's port is another one each time: with it no two of its refusals would read the same.
         auto framed = std::make_shared<FramedSocket>(loop_, std::move(accepted), remote.host());

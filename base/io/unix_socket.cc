@@ -25,14 +25,22 @@ Result<FileDescriptor> make_socket() {
     return socket;
 }
 
+// How long connect and send may block; zero: for ever.
+void limit_sending(const FileDescriptor& socket, Duration limit) {
+    const timeval value{limit.nanoseconds / 1'000'000'000, limit.nanoseconds % 1'000'000'000 / 1000};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);
+}
+
 }  // namespace
 
-Result<FileDescriptor> connect_unix(const std::string& path) {
+Result<FileDescriptor> connect_unix(const std::string& path, Duration limit) {
     BASE_ASSIGN(const auto address, to_address(path));
     BASE_ASSIGN(auto socket, make_socket());
+    limit_sending(socket, limit);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         return errno_failure(errno, path);
     }
+    limit_sending(socket, {});
     return socket;
 }
 
@@ -41,7 +49,8 @@ Result<FileDescriptor> listen_unix(const std::string& path) {
     std::error_code ec;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ec);
     if (ec) return failure(ec, "cannot make the directory of " + path);
-    if (connect_unix(path)) {
+    const auto other = connect_unix(path, Duration::seconds(1));
+    if (other || other.error().code == std::errc::resource_unavailable_try_again) {
         return failure(std::errc::address_in_use, path + ": another process is listening there already");
     }
     std::filesystem::remove(path, ec);

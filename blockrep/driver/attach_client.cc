@@ -101,7 +101,7 @@ base::Result<std::unique_ptr<AttachClient>> AttachClient::open(base::EventLoop& 
 
 // ---- connecting
 base::Result<base::FileDescriptor> AttachClient::connect(base::Duration limit) {
-    BASE_ASSIGN(auto socket, base::connect_unix(options_.socket));
+    BASE_ASSIGN(auto socket, base::connect_unix(options_.socket, limit));
     set_time_limit(socket.get(), limit);
     BASE_TRY(exchange_hello(socket.get()));
     ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);

@@ -148,6 +148,23 @@ TEST_F(PeerConnectionTest, ACallersRefusalIsNotOfTheSecret) {
     stranger->close();
 }
 
+TEST_F(PeerConnectionTest, StrangersWhoSayNothingDoNotKeepThePeerOut) {
+    listen(options(1));
+    const auto address = base::parse_address("127.0.0.1", endpoint().port);
+    ASSERT_TRUE(address);
+    std::vector<base::FileDescriptor> strangers;
+    for (int i = 0; i < 100; ++i) {
+        strangers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        ASSERT_EQ(::connect(strangers.back().get(), address->raw(), address->length), 0);
+    }
+    dial(options(2), [&](std::shared_ptr<PeerConnection> c) {
+        dialled_ = std::move(c);
+        done();
+    });
+    run_until_done();
+    EXPECT_TRUE(dialled_) << dial_failed_;
+}
+
 TEST_F(PeerConnectionTest, SurvivesGarbage) {
     listen(options(1));
     auto address = base::parse_address("127.0.0.1", endpoint().port);
