@@ -39,8 +39,7 @@ void AttachServer::accept_one() {
 // An earlier client of the device that is gone, or another life of the same connection, still drains.
 bool AttachServer::must_wait(const Session& session) const {
     return std::ranges::any_of(sessions_, [&](const Session& other) {
-        return other != session && !other->is_connected() && other->is_attached() &&
-               other->resource() == session->resource();
+        return other != session && other->is_gone() && other->is_attached() && other->resource() == session->resource();
     });
 }
 

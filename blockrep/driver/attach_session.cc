@@ -1,5 +1,6 @@
 #include "blockrep/driver/attach_session.hh"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace blockrep {
 namespace {
 
 constexpr std::size_t input_size = 40 * 512;
+constexpr auto hello_limit = base::Duration::seconds(15);
 
 }  // namespace
 
@@ -21,6 +23,7 @@ AttachSession::AttachSession(base::EventLoop& loop, base::FileDescriptor socket)
 void AttachSession::open(Events events) {
     events_ = std::move(events);
     reading_ = loop_.watch_readable(socket_.get(), [this] { on_hello_readable(); });
+    limit_ = loop_.after(hello_limit, [this] { hang_up("attach: a client never said what it wants"); });
 }
 
 void AttachSession::close() { hang_up({}); }
@@ -31,9 +34,19 @@ void AttachSession::on_hello_readable() {
     const auto complete = receive_hello();
     if (!complete) return hang_up(complete.error().message());
     if (!*complete) return;
-    reading_.reset();
+    limit_.reset();
+    reading_ = loop_.watch_readable(socket_.get(), [this] { on_early_readable(); });
     if (const auto parsed = parse_hello(); !parsed) return refuse(parsed.error());
     events_.hello(self);
+}
+
+// A client says nothing before its welcome: it has given up waiting for it.
+void AttachSession::on_early_readable() { hang_up("attach: a client of " + resource_ + " left before its welcome"); }
+
+bool AttachSession::is_gone() const {
+    if (!socket_.is_open()) return true;
+    pollfd end{socket_.get(), POLLRDHUP, 0};
+    return ::poll(&end, 1, 0) > 0;
 }
 
 // Keeps the last descriptor that came, closes all others.
@@ -137,7 +150,7 @@ void AttachSession::on_readable() {
 // Stops reading while too much is in flight; the client is told its limit, so that only a broken one gets there.
 void AttachSession::consume() {
     std::size_t at = 0;
-    while (socket_.is_open() && filled_ - at >= sizeof(attach::Request) && in_flight_ < attach::most_in_flight) {
+    while (socket_.is_open() && filled_ - at >= sizeof(attach::Request) && !is_full()) {
         const auto request = attach::load_struct<attach::Request>(base::ByteView(input_).subspan(at));
         at += sizeof request;
         start(request);
@@ -146,12 +159,16 @@ void AttachSession::consume() {
     std::copy(input_.begin() + static_cast<std::ptrdiff_t>(at), input_.begin() + static_cast<std::ptrdiff_t>(filled_),
               input_.begin());
     filled_ -= at;
-    const bool full = in_flight_ >= attach::most_in_flight;
-    if (full) {
+    if (is_full()) {
         reading_.reset();
     } else if (!reading_) {
         reading_ = loop_.watch_readable(socket_.get(), [this] { on_readable(); });
     }
+}
+
+// A reply that the client does not take counts as well.
+bool AttachSession::is_full() const {
+    return in_flight_ + output_.size() / sizeof(attach::Reply) >= attach::most_in_flight;
 }
 
 void AttachSession::start(const attach::Request& request) {
@@ -200,6 +217,7 @@ void AttachSession::send_output() {
                 writing_ = loop_.watch_writable(socket_.get(), [this] {
                     const auto self = shared_from_this();
                     send_output();
+                    if (socket_.is_open() && !reading_) consume();
                 });
             }
             return;
@@ -217,6 +235,7 @@ void AttachSession::hang_up(const std::string& why) {
     if (!why.empty()) base::log_info("{}", why);
     reading_.reset();
     writing_.reset();
+    limit_.reset();
     const auto socket =
         std::exchange(socket_, {});  // closed last: the client waits for that, and the device is free then
     if (events_.hung_up) events_.hung_up(self);

@@ -37,16 +37,20 @@ class AttachSession : public std::enable_shared_from_this<AttachSession> {
     void refuse(const base::Error& why);
 
     bool is_connected() const { return socket_.is_open(); }
+    // Also where that was not noticed yet, because nothing is read while too much is in flight.
+    bool is_gone() const;
     bool is_attached() const { return device_ != nullptr; }
     std::size_t in_flight() const { return in_flight_; }
 
   private:
     void on_hello_readable();
+    void on_early_readable();
     base::Result<bool> receive_hello();
     void adopt_descriptors(msghdr& message);
     base::Result<void> parse_hello();
     void on_readable();
     void consume();
+    bool is_full() const;
     void start(const attach::Request& request);
     void answered(std::uint64_t id, std::uint32_t status);
     void send_output();
@@ -58,8 +62,9 @@ class AttachSession : public std::enable_shared_from_this<AttachSession> {
     Events events_;
     base::EventLoop::Handle reading_;
     base::EventLoop::Handle writing_;
-    base::Bytes input_;       // the hello; then a buffer for requests
-    std::size_t filled_ = 0;  // of that buffer
+    base::EventLoop::Handle limit_;  // of the hello
+    base::Bytes input_;              // the hello; then a buffer for requests
+    std::size_t filled_ = 0;         // of that buffer
     base::Bytes output_;
     bool output_posted_ = false;
 

@@ -76,6 +76,27 @@ class AttachTest : public LoopTest {
         }).value();
     }
 
+    // One of the numbers that the server tells of its clients, summed up.
+    std::size_t told(const std::string& name) {
+        std::string text;
+        on_server([&] {
+            base::JsonWriter json;
+            server_->describe(json);
+            text = json.text();
+        });
+        std::size_t sum = 0;
+        const auto key = "\"" + name + "\":";
+        for (auto at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
+            const auto value = text.substr(at + key.size());
+            sum += value.starts_with("true") ? 1 : std::strtoull(value.c_str(), nullptr, 10);
+        }
+        return sum;
+    }
+    bool comes(const std::function<bool()>& condition) {
+        for (int i = 0; i < 500 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        return condition();
+    }
+
     TemporaryFile file_{0};
     std::string path_;
     std::shared_ptr<MemoryDevice> device_ = std::make_shared<MemoryDevice>(loop_, 8 << 20);
@@ -213,6 +234,108 @@ TEST_F(AttachTest, ANewClientWaitsUntilTheDeadOneIsDrained) {
         on_server([] {});  // what the loop had to do is done when it has taken a second job
         on_server([] {});
         EXPECT_TRUE(certified);
+    });
+}
+
+// A client without the library's manners: it says what it is told to, and dies at once.
+struct RawClient {
+    explicit RawClient(const std::string& path) : socket(*base::connect_unix(path)) {
+        memory = *SharedMemory::create(1 << 20);
+        const std::string name = "r0";
+        attach::HelloHead head;
+        head.pool_length = 1 << 20;
+        head.name_length = static_cast<std::uint32_t>(name.size());
+        base::ByteWriter hello;
+        hello.append(attach::bytes_of(head)).append(base::as_bytes(name));
+        iovec part{const_cast<std::byte*>(hello.bytes().data()), hello.bytes().size()};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        auto* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        const int descriptor = memory->descriptor();
+        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+        EXPECT_GT(::sendmsg(socket.get(), &message, MSG_NOSIGNAL), 0);
+        attach::WelcomeHead welcome;
+        EXPECT_EQ(::recv(socket.get(), &welcome, sizeof welcome, MSG_WAITALL), ssize_t{sizeof welcome});
+        EXPECT_EQ(welcome.status, 0U);
+    }
+    // False where the daemon takes no more for now. A request is not divided: the socket's pieces are larger.
+    bool try_send(const attach::Request& request) {
+        return ::send(socket.get(), &request, sizeof request, MSG_NOSIGNAL | MSG_DONTWAIT) == ssize_t{sizeof request};
+    }
+
+    base::FileDescriptor socket;
+    std::shared_ptr<SharedMemory> memory;
+};
+
+// While so much is in flight nothing is read from it, so that its end does not show there.
+TEST_F(AttachTest, ANewClientWaitsForADeadOneThatHadAllItMayHaveInFlight) {
+    run_story([this] {
+        on_server([this] { device_->frozen = true; });
+        {
+            RawClient dead(path_);
+            for (std::uint64_t id = 0; id < attach::most_in_flight; ++id) {
+                while (!dead.try_send({id, attach::Operation::write, 0, 0, 4096, 0})) std::this_thread::yield();
+            }
+            ASSERT_TRUE(comes([&] { return told("in-flight") == attach::most_in_flight; }));
+        }
+        std::thread thaw([this] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(200));
+            EXPECT_EQ(device_->clients, 1);
+            loop_.post([this] { device_->thaw(); });
+        });
+        attach();
+        thaw.join();
+        EXPECT_EQ(told("attached"), 1U);
+    });
+}
+
+TEST_F(AttachTest, WhoGivesUpWaitingIsForgotten) {
+    run_story([this] {
+        on_server([this] { device_->frozen = true; });
+        {
+            RawClient dead(path_);
+            ASSERT_TRUE(dead.try_send({1, attach::Operation::write, 0, 0, 4096, 0}));
+            ASSERT_TRUE(comes([&] { return told("in-flight") == 1; }));
+        }
+        auto impatient = options();
+        impatient.connect_limit = base::Duration::milliseconds(50);
+        for (int i = 0; i < 3; ++i) EXPECT_FALSE(AttachClient::open(client_loop_, "r0", impatient));
+        EXPECT_TRUE(comes([&] { return told("connected") == 0; }));
+        on_server([this] { device_->thaw(); });
+        attach();
+    });
+}
+
+TEST_F(AttachTest, WhoTakesNoRepliesIsNotServedForEver) {
+    run_story([this] {
+        constexpr std::uint64_t count = 100'000;
+        RawClient client(path_);
+        std::uint64_t sent = 0;
+        for (int waited = 0; sent < count && waited < 30;) {
+            if (client.try_send({sent, attach::Operation(99), 0, 0, 0, 0})) {
+                ++sent;
+                waited = 0;
+            } else {
+                std::this_thread::sleep_for(std::chrono::milliseconds(10));
+                ++waited;
+            }
+        }
+        EXPECT_LT(sent, count);
+        // It goes on when they are taken.
+        std::uint64_t answered = 0;
+        for (attach::Reply reply; answered < count; ++answered) {
+            for (; sent < count && client.try_send({sent, attach::Operation(99), 0, 0, 0, 0}); ++sent) {
+            }
+            ASSERT_EQ(::recv(client.socket.get(), &reply, sizeof reply, MSG_WAITALL), ssize_t{sizeof reply});
+            ASSERT_EQ(reply.id, answered);
+        }
     });
 }
 
