@@ -37,8 +37,9 @@ Result<FileDescriptor> connect_unix(const std::string& path, Duration limit) {
     BASE_ASSIGN(const auto address, to_address(path));
     BASE_ASSIGN(auto socket, make_socket());
     limit_sending(socket, limit);
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        return errno_failure(errno, path);
+    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+    while (::connect(socket.get(), raw, sizeof address) != 0) {
+        if (errno != EINTR) return errno_failure(errno, path);
     }
     limit_sending(socket, {});
     return socket;
@@ -53,6 +54,9 @@ Result<FileDescriptor> listen_unix(const std::string& path) {
     if (other || other.error().code == std::errc::resource_unavailable_try_again) {
         return failure(std::errc::address_in_use, path + ": another process is listening there already");
     }
+    const auto nobody = other.error().code == std::errc::connection_refused ||
+                        other.error().code == std::errc::no_such_file_or_directory;
+    if (!nobody) return failure(other.error().code, "cannot tell who has " + path);
     std::filesystem::remove(path, ec);
     BASE_ASSIGN(auto socket, make_socket());
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {

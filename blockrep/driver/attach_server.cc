@@ -39,13 +39,18 @@ void AttachServer::accept_one() {
 // An earlier client of the device that is gone, or another life of the same connection, still drains.
 bool AttachServer::must_wait(const Session& session) const {
     return std::ranges::any_of(sessions_, [&](const Session& other) {
-        return other != session && other->is_gone() && other->is_attached() && other->resource() == session->resource();
+        return other != session && !other->is_connected() && other->is_attached() &&
+               other->resource() == session->resource();
     });
 }
 
 void AttachServer::on_hello(const Session& session) {
     if (shut_out_.contains(session->client())) {
         return session->refuse({std::make_error_code(std::errc::owner_dead), "this client was certified as gone"});
+    }
+    const auto all = sessions_;
+    for (const auto& other : all) {
+        if (other->is_attached() && other->resource() == session->resource()) other->close_if_gone();
     }
     if (!must_wait(session)) return admit(session);
     base::log_info("attach: {}: a client waits until what an earlier one had in flight is done", session->resource());

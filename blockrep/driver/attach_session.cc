@@ -43,10 +43,10 @@ void AttachSession::on_hello_readable() {
 // A client says nothing before its welcome: it has given up waiting for it.
 void AttachSession::on_early_readable() { hang_up("attach: a client of " + resource_ + " left before its welcome"); }
 
-bool AttachSession::is_gone() const {
-    if (!socket_.is_open()) return true;
+void AttachSession::close_if_gone() {
+    if (!socket_.is_open()) return;
     pollfd end{socket_.get(), POLLRDHUP, 0};
-    return ::poll(&end, 1, 0) > 0;
+    if (::poll(&end, 1, 0) > 0) close();
 }
 
 // Keeps the last descriptor that came, closes all others.

@@ -37,8 +37,8 @@ class AttachSession : public std::enable_shared_from_this<AttachSession> {
     void refuse(const base::Error& why);
 
     bool is_connected() const { return socket_.is_open(); }
-    // Also where that was not noticed yet, because nothing is read while too much is in flight.
-    bool is_gone() const;
+    // As it would notice by reading, where nothing is read because too much is in flight.
+    void close_if_gone();
     bool is_attached() const { return device_ != nullptr; }
     std::size_t in_flight() const { return in_flight_; }
 

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -49,6 +50,16 @@ base::Result<std::uint32_t> sector_size_of(int descriptor, const std::string& pa
     return static_cast<std::uint32_t>(size);
 }
 
+// A mount of one node alone holds the same lock. udev takes it, too, for a moment: to look at a disk that was closed.
+bool lock_soon(int descriptor) {
+    constexpr int attempts = 15;
+    for (int i = 0; i < attempts; ++i) {
+        if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return true;
+        ::usleep(20'000);
+    }
+    return false;
+}
+
 }  // namespace
 
 base::Result<base::FileDescriptor> open_exclusively(const std::string& path) {
@@ -57,7 +68,6 @@ base::Result<base::FileDescriptor> open_exclusively(const std::string& path) {
     if (!S_ISBLK(about.st_mode) && !S_ISREG(about.st_mode)) {
         return base::failure(std::errc::invalid_argument, path + " is neither a block device nor a file");
     }
-    // Of a block device the kernel knows who has it. A lock (flock) on one is what udev takes to look at it.
     const int exclusive = S_ISBLK(about.st_mode) ? O_EXCL : 0;
     base::FileDescriptor file(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC | exclusive));
     if (!file.is_open() && errno == EINVAL) {
@@ -66,7 +76,7 @@ base::Result<base::FileDescriptor> open_exclusively(const std::string& path) {
     if (!file.is_open()) {
         return base::errno_failure(errno, errno == EBUSY ? path + " is in use (mounted?)" : path);
     }
-    if (S_ISREG(about.st_mode) && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_soon(file.get())) {
         return base::failure(std::errc::device_or_resource_busy, path + " is in use by another process");
     }
     return file;
@@ -129,7 +139,7 @@ std::unique_ptr<Disk::Request> Disk::take_request() {
 }
 
 void Disk::read(const Range& range, const ReadBuffer& into, Done done) {
-    if (partial_->concerns(range)) return partial_->read(range, into, std::move(done));
+    if (partial_->concerns(range, into.data)) return partial_->read(range, into, std::move(done));
     auto request = take_request();
     ::io_prep_pread(&request->control, file_.get(), into.data, range.length, static_cast<long long>(range.offset));
     request->length = range.length;
@@ -139,7 +149,7 @@ void Disk::read(const Range& range, const ReadBuffer& into, Done done) {
 }
 
 void Disk::write(const Range& range, const Payload& payload, bool stable, Done done) {
-    if (partial_->concerns(range)) return partial_->write(range, payload, stable, std::move(done));
+    if (partial_->concerns(range, payload.data)) return partial_->write(range, payload, stable, std::move(done));
     const bool as_zeros = payload.is_zeros();
     if (as_zeros && range.length > written_as_zeros) return zero_by_worker(range, stable, std::move(done));
     auto request = take_request();

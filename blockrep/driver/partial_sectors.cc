@@ -1,6 +1,7 @@
 #include "blockrep/driver/partial_sectors.hh"
 
 #include <cstring>
+#include <utility>
 
 #include "base/aligned_buffer.hh"
 #include "blockrep/driver/disk.hh"
@@ -92,6 +93,7 @@ void PartialSectors::read_partial_sectors() {
         disk_.read(piece.range, {std::const_pointer_cast<void>(piece.payload.owner), bytes_of(piece.payload)},
                    joined(&PartialSectors::write_pieces));
     }
+    if (job.running == 0) write_pieces();  // whole sectors, only their memory was not aligned
 }
 
 void PartialSectors::write_pieces() {
@@ -112,12 +114,27 @@ PartialSectors::Done PartialSectors::joined(void (PartialSectors::*next)()) {
     };
 }
 
-// The answer last: the disk may be gone after it.
 void PartialSectors::end_first() {
-    const auto job = std::move(jobs_.front());
+    auto job = std::move(jobs_.front());
     jobs_.pop_front();
+    if (job.outcome) {
+        if (!jobs_.empty()) start_first();
+        return end(std::move(job));
+    }
+    auto failed = std::exchange(jobs_, {});
+    const auto outcome = job.outcome;
+    failed.push_front(std::move(job));
+    const std::weak_ptr<int> alive = alive_;
+    for (auto& each : failed) {
+        if (!alive.lock()) return;
+        each.outcome = outcome;
+        end(std::move(each));
+    }
+}
+
+// The disk may be gone after it.
+void PartialSectors::end(Job job) {
     --unanswered_;
-    if (!jobs_.empty()) start_first();
     job.done(job.outcome);
 }
 

@@ -24,11 +24,12 @@ class PartialSectors {
 
     PartialSectors(Disk& disk, std::uint32_t sector_size) : disk_(disk), sector_size_(sector_size) {}
 
-    // Whether a request has to come here.
-    bool concerns(const Range& range) const {
-        return range.offset % sector_size_ != 0 || range.length % sector_size_ != 0;
+    // Whether a request has to come here. Memory counts: for some devices it has to be aligned as the sectors are.
+    bool concerns(const Range& range, const std::byte* memory) const {
+        return (range.offset | range.length | reinterpret_cast<std::uintptr_t>(memory)) % sector_size_ != 0;
     }
-    // Answered once, never from inside the call.
+    // Answered once, never from inside the call. When one write has failed, those that wait behind it fail as it did:
+    // the disk is given up then, and may take long over each.
     void read(const Range& range, const ReadBuffer& into, Done done);
     void write(const Range& range, const Payload& payload, bool stable, Done done);
     std::size_t unanswered() const { return unanswered_; }
@@ -56,11 +57,13 @@ class PartialSectors {
     // `next` when all that runs has ended well; the job ends where something has not.
     Done joined(void (PartialSectors::*next)());
     void end_first();
+    void end(Job job);
 
     Disk& disk_;
     const std::uint64_t sector_size_;
     std::deque<Job> jobs_;  // the first one runs
     std::size_t unanswered_ = 0;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
 }  // namespace blockrep

@@ -339,6 +339,21 @@ TEST_F(AttachTest, WhoTakesNoRepliesIsNotServedForEver) {
     });
 }
 
+// Nothing is read from it, and it takes nothing: nobody would see its end.
+TEST_F(AttachTest, AHalfClosedClientThatTakesNoRepliesKeepsNobodyOut) {
+    run_story([this] {
+        RawClient stuck(path_);
+        for (int refused = 0; refused < 30;) {
+            if (stuck.try_send({1, attach::Operation(99), 0, 0, 0, 0})) continue;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            ++refused;
+        }
+        ASSERT_EQ(::shutdown(stuck.socket.get(), SHUT_WR), 0);
+        attach();
+        EXPECT_EQ(told("attached"), 1U);
+    });
+}
+
 TEST_F(AttachTest, SurvivesGarbage) {
     run_story([this] {
         std::mt19937 random(11);

@@ -137,14 +137,36 @@ TEST_F(DiskTest, LongZerosMayBeginAndEndInsideASector) {
     EXPECT_TRUE(base::as_text(in.memory->bytes()) == expected);
 }
 
-TEST_F(DiskTest, AWriteOfPartsBehindTheEndIsAnError) {
-    const Buffer out(1024, 'x');
-    disk_->write({8 * mebibyte - 512, 1024}, out.payload(), false, [&](base::Result<void> outcome) {
-        EXPECT_FALSE(outcome);
-        EXPECT_EQ(disk_->in_flight(), 0U);
-        done();
+// Some devices want memory aligned as their sectors are.
+TEST_F(DiskTest, TakesWholeSectorsFromMemoryThatIsNotAligned) {
+    const Buffer out(3 * 4096, 'm');
+    const Buffer in(3 * 4096);
+    const Range range{4096, 8192};
+    const Payload payload{out.memory, out.memory->bytes().data() + 512, range.length};
+    disk_->write(range, payload, false, [&](base::Result<void> outcome) {
+        expect_ok(outcome);
+        disk_->read(range, {in.memory, in.memory->bytes().data() + 1024}, [&](base::Result<void> read) {
+            expect_ok(read);
+            done();
+        });
     });
     run_until_done();
+    EXPECT_EQ(base::as_text(in.memory->bytes()).substr(1024, 8192), std::string(8192, 'm'));
+}
+
+// The core gives the disk up at the first: none of them may keep it for as long as a dying disk takes over each.
+TEST_F(DiskTest, WhatWaitsBehindAFailedWriteOfPartsFails) {
+    const Buffer out(1024, 'x');
+    int failed = 0;
+    for (const auto offset : {8 * mebibyte - 512, std::uint64_t{512}, std::uint64_t{8704}}) {
+        disk_->write({offset, 1024}, out.payload(), false, [&](base::Result<void> outcome) {
+            EXPECT_FALSE(outcome);
+            EXPECT_EQ(disk_->in_flight(), 2U - static_cast<unsigned>(failed));
+            if (++failed == 3) done();
+        });
+    }
+    run_until_done();
+    EXPECT_EQ(failed, 3);
 }
 
 TEST_F(DiskTest, ReadingBehindTheEndIsAnErrorNotZeros) {
