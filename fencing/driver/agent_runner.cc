@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 
 #include "base/io/clock.hh"
 #include "base/io/file_descriptor.hh"
+#include "fencing/core/verdict.hh"
 #include "fencing/format/error.hh"
 
 namespace fencing {
@@ -78,6 +80,13 @@ std::string last_line(const std::string& text) {
                        end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
+// "Status: OFF" is what agents print beside exit status 2, which alone may be that of an interpreter without its
+// script.
+bool says_off(std::string text) {
+    std::ranges::transform(text, text.begin(), [](unsigned char each) { return std::tolower(each); });
+    return text.find("off") != std::string::npos;
+}
+
 void blot_out(std::string& text, const std::string& secret) {
     if (secret.empty()) return;
     for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
@@ -95,6 +104,7 @@ class AgentRunner::Child : public std::enable_shared_from_this<AgentRunner::Chil
     ~Child() { kill_and_reap(); }
 
     base::Result<void> start(const Device& device, const std::string& action, const std::string& victim) {
+        status_asked_ = action == text_of(AgentAction::status);
         BASE_ASSIGN(const auto path, find_agent(device.agent));
         BASE_ASSIGN(input_, agent_input(device, action, victim));
         remember_secrets();
@@ -156,6 +166,10 @@ class AgentRunner::Child : public std::enable_shared_from_this<AgentRunner::Chil
         AgentEnd end;
         end.exit = timed_out_ ? AgentExit::timed_out : WIFEXITED(status) ? AgentExit::exited : AgentExit::crashed;
         end.code = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+        if (status_asked_ && judge(AgentAction::status, end.exit, end.code) == Verdict::power_off && !says_off(text_)) {
+            end.exit = AgentExit::not_run;
+            text_ += "\nexit status 2, but it does not say that the machine is off: " + last_line(text_);
+        }
         report(std::move(end));
     }
 
@@ -185,6 +199,7 @@ class AgentRunner::Child : public std::enable_shared_from_this<AgentRunner::Chil
     std::vector<std::string> secrets_;
     pid_t process_ = -1;
     bool timed_out_ = false;
+    bool status_asked_ = false;
     base::FileDescriptor handle_;
     base::FileDescriptor output_;
     std::string text_;

@@ -58,7 +58,7 @@ base::Result<std::unique_ptr<Daemon>> Daemon::start(base::EventLoop& loop, const
     config.settings.self = self;
     BASE_ASSIGN(const auto life, this_life(paths.incarnation));
     PastHistory past;
-    BASE_ASSIGN(auto history, HistoryFile::open(paths.history, past));
+    auto history = HistoryFile::open(paths.history, past);
     if (past.damaged > 0) base::log_warning("{}: {} damaged lines were dropped", paths.history, past.damaged);
     std::unique_ptr<Daemon> daemon(
         new Daemon(loop, std::move(config), std::move(cluster), life, std::move(history), past.entries));

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -30,17 +31,22 @@ base::Result<void> write_all(int file, std::string_view text, const std::string&
     return {};
 }
 
-PastHistory read_past(const std::string& path) {
+// What is there; an Error when that cannot be told.
+base::Result<PastHistory> read_past(const std::string& path) {
     PastHistory past;
+    std::error_code ec;
+    if (!std::filesystem::exists(path, ec) && !ec) return past;
     std::ifstream file(path);
+    if (!file) return base::errno_failure(errno, path);
     for (std::string line; std::getline(file, line);) {
         auto entry = parse_history_line(line);
         if (entry) {
             past.entries.push_back(*std::move(entry));
-        } else {
+        } else if (!line.empty()) {
             ++past.damaged;
         }
     }
+    if (file.bad()) return base::failure(std::errc::io_error, path);
     if (past.entries.size() > History::limit) {
         past.entries.erase(past.entries.begin(), past.entries.end() - static_cast<std::ptrdiff_t>(History::limit));
     }
@@ -56,6 +62,14 @@ base::Result<base::FileDescriptor> rewrite(const std::string& path, const PastHi
     for (const auto& entry : past.entries) text += history_line(entry) + "\n";
     BASE_TRY(write_all(file.get(), text, draft));
     if (::rename(draft.c_str(), path.c_str()) != 0) return base::errno_failure(errno, path);
+    return file;
+}
+
+// Without it fencing goes on: what cannot be kept is said, and nothing that is there is replaced.
+base::FileDescriptor open_for_more(const std::string& path, const base::Error& why) {
+    base::log_error("the fence history is not kept as it should: {}", why.message());
+    base::FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    if (!file.is_open()) base::log_error("the fence history is not kept: {}: {}", path, std::strerror(errno));
     return file;
 }
 
@@ -82,6 +96,7 @@ class ThreadedHistoryFile : public HistoryFile {
 
   private:
     void work() {
+        bool failed = !file_.is_open();
         std::unique_lock lock(mutex_);
         for (;;) {
             wake_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
@@ -89,9 +104,10 @@ class ThreadedHistoryFile : public HistoryFile {
             const auto line = std::move(waiting_.front());
             waiting_.pop_front();
             lock.unlock();
-            if (const auto done = write_all(file_.get(), line, path_); !done) {
-                base::log_error("the fence history is not written: {}", done.error().message());
-            }
+            // After a failure there may be a piece of a line before it.
+            const auto done = write_all(file_.get(), failed ? "\n" + line : line, path_);
+            if (!done) base::log_error("the fence history is not written: {}", done.error().message());
+            failed = !done;
             lock.lock();
         }
     }
@@ -112,12 +128,15 @@ std::string history_path() {
     return std::string(chosen != nullptr && *chosen != '\0' ? chosen : "/var/lib") + "/cfs/fence-history";
 }
 
-base::Result<std::unique_ptr<HistoryFile>> HistoryFile::open(const std::string& path, PastHistory& past) {
+std::unique_ptr<HistoryFile> HistoryFile::open(const std::string& path, PastHistory& past) {
     std::error_code ec;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ec);
-    past = read_past(path);
-    BASE_ASSIGN(auto file, rewrite(path, past));
-    return std::make_unique<ThreadedHistoryFile>(path, std::move(file));
+    auto found = read_past(path);
+    if (!found) return std::make_unique<ThreadedHistoryFile>(path, open_for_more(path, found.error()));
+    past = *std::move(found);
+    auto file = rewrite(path, past);
+    if (!file) return std::make_unique<ThreadedHistoryFile>(path, open_for_more(path, file.error()));
+    return std::make_unique<ThreadedHistoryFile>(path, *std::move(file));
 }
 
 }  // namespace fencing

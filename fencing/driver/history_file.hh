@@ -28,8 +28,9 @@ struct PastHistory {
 
 class HistoryFile {
   public:
-    // Reads what is there, keeps the last entries, makes the file if there is none.
-    static base::Result<std::unique_ptr<HistoryFile>> open(const std::string& path, PastHistory& past);
+    // Reads what is there, keeps the last entries, makes the file if there is none. A disk that is full or refuses keeps
+    // nobody from fencing: it is logged, and an unreadable file is not replaced.
+    static std::unique_ptr<HistoryFile> open(const std::string& path, PastHistory& past);
     virtual ~HistoryFile() = default;  // writes what is queued
     virtual void append(const HistoryEntry& entry) = 0;
 };

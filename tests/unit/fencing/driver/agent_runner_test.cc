@@ -31,9 +31,9 @@ class AgentRunnerTest : public LoopTest {
         out.agent = path;
         return out;
     }
-    AgentEnd run(const Device& device) {
+    AgentEnd run(const Device& device, const std::string& action = "off") {
         AgentEnd end;
-        runner_.run(device, "off", "b", [&](const AgentEnd& how) {
+        runner_.run(device, action, "b", [&](const AgentEnd& how) {
             end = how;
             done();
         });
@@ -48,6 +48,18 @@ class AgentRunnerTest : public LoopTest {
     std::string directory_;
     AgentRunner runner_{loop_};
 };
+
+// 2 is also how an interpreter ends that does not find its script.
+TEST_F(AgentRunnerTest, AMachineIsOffOnlyWhenItsAgentSaysSo) {
+    const auto silent = run(device("echo cannot open file; exit 2"), "status");
+    EXPECT_EQ(silent.exit, AgentExit::not_run);
+    EXPECT_NE(silent.output.find("does not say"), std::string::npos) << silent.output;
+    EXPECT_NE(silent.output.find("cannot open file"), std::string::npos) << silent.output;
+    const auto off = run(device("echo 'Status: OFF'; echo deprecated >&2; exit 2"), "status");
+    EXPECT_EQ(off.exit, AgentExit::exited);
+    EXPECT_EQ(off.code, 2);
+    EXPECT_EQ(run(device("exit 0"), "status").exit, AgentExit::exited);
+}
 
 TEST_F(AgentRunnerTest, OptionsComeOnStandardInput) {
     auto agent = device("cat >" + directory_ + "/input; echo first; echo last; exit 2");
