@@ -1,5 +1,6 @@
 #include "clusterfs/driver/fuse_session.hh"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -13,6 +14,7 @@
 
 #include "base/io/cpu_latency.hh"
 #include "base/io/log.hh"
+#include "clusterfs/driver/fuse_connection.hh"
 #include "clusterfs/driver/receiver_placement.hh"
 #include "clusterfs/driver/request.hh"
 
@@ -133,6 +135,7 @@ base::Result<std::unique_ptr<FuseSession>> FuseSession::mount(Filesystem& filesy
         filesystem.set_notifier(nullptr);
         return base::failure(std::errc::io_error, "mounting on " + options.mountpoint + " failed (is FUSE available?)");
     }
+    session->connection_ = fuse_connection_at(options.mountpoint);
     return session;
 }
 
@@ -185,6 +188,18 @@ void FuseSession::abort() {
     }
     for (auto& thread : threads_) thread.join();
     threads_.clear();
+    end_connection();
+}
+
+// What the kernel still has queued is answered by nobody any more, and who tells it to forget pages may wait for that.
+// While the kernel has the connection, its number is ours.
+void FuseSession::end_connection() const {
+    pollfd kernel{fuse_session_fd(session_), 0, 0};
+    const bool gone = ::poll(&kernel, 1, 0) > 0 && (kernel.revents & POLLERR) != 0;
+    if (gone || !connection_) return;
+    if (const auto ended = abort_fuse_connection(*connection_); !ended) {
+        base::log_debug("{}: {}", mountpoint_, ended.error().message());
+    }
 }
 
 bool FuseSession::invalidate_inode(std::uint64_t node_id, std::uint64_t offset, std::uint64_t length) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,9 +48,11 @@ class FuseSession : public KernelNotifier {
     FuseSession(fuse_session* session, const FuseMountOptions& options);
     void receive();
     bool send_epoch() const;
+    void end_connection() const;
 
     fuse_session* session_;
     std::string mountpoint_;
+    std::optional<unsigned> connection_;
     unsigned thread_count_;
     bool may_stay_awake_;
     std::function<void()> ended_;

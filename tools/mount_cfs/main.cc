@@ -81,6 +81,7 @@ int serve(const Call& call, Caller caller, Witness witness) {
     clusterfs::MountedFilesystem::Callbacks events;
     events.mounted = [&] {
         mounted = true;
+        witness.mounted(call.mountpoint);
         if (background) start_log(call, true);
         if (const auto noted = note_unmount_helper(call.source, call.mountpoint); !noted) {
             base::log_info("umount will not wait: {}", noted.error().message());

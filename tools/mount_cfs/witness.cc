@@ -16,8 +16,10 @@
 #include "base/io/cpg_messenger.hh"
 #include "base/io/log.hh"
 #include "base/io/paths.hh"
+#include "clusterfs/driver/fuse_connection.hh"
 #include "clusterfs/driver/mount_lives.hh"
 #include "tools/mount_cfs/background.hh"
+#include "tools/mount_cfs/dead_mount.hh"
 
 namespace mount_cfs {
 namespace {
@@ -27,13 +29,14 @@ using clusterfs::LifeMessage;
 constexpr auto drain_limit = base::Duration::seconds(3600);
 constexpr auto stays_after_death = base::Duration::seconds(60);
 
-// proc(5): of all filesystems, what is neither dirty nor mapped. Of a dead one alone it cannot be asked.
-bool forget_cached_pages() {
+// proc(5): of all filesystems, pages that are neither dirty nor in use, names and attributes. Of a dead one alone it
+// cannot be asked.
+bool forget_what_is_cached() {
     const base::FileDescriptor file(::open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
-    return file.is_open() && ::write(file.get(), "1", 1) == 1;
+    return file.is_open() && ::write(file.get(), "3", 1) == 1;
 }
 
-// One line each: "watch RESOURCE MOUNT MACHINE PROCESS", "release".
+// One line each: "watch RESOURCE MOUNT MACHINE PROCESS", "mounted CONNECTION MOUNTPOINT", "release".
 class WitnessProcess {
   public:
     explicit WitnessProcess(int line) : line_(line) {
@@ -59,10 +62,15 @@ class WitnessProcess {
             loop_.stop();
             return;
         }
+        unsigned connection = 0;
+        int path = 0;
+        if (std::sscanf(line.c_str(), "mounted %u %n", &connection, &path) == 1 && path > 0) {
+            dead_mount_.emplace(loop_, process_, connection, line.substr(static_cast<std::size_t>(path)));
+            return;
+        }
         char resource[256], mount[64], machine[64];
-        int process = 0;
-        if (std::sscanf(line.c_str(), "watch %255s %63s %63s %d", resource, mount, machine, &process) != 4) return;
-        mount_process_ = base::FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+        if (std::sscanf(line.c_str(), "watch %255s %63s %63s %d", resource, mount, machine, &process_) != 4) return;
+        mount_process_ = base::FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, process_, 0)));
         const auto mount_life = base::Uuid::parse(mount);
         const auto machine_life = base::Uuid::parse(machine);
         if (mount_life && machine_life) join(resource, *mount_life, *machine_life);
@@ -110,13 +118,14 @@ class WitnessProcess {
     // what the kernel has cached: whoever has a file open would go on reading there what others have long overwritten.
     void on_death() {
         watch_.reset();
+        dead_mount_.reset();
         if (group_ == nullptr) return loop_.stop();
         const boost::json::object request{{"command", "wait-drained"}, {"client", said_.mount.text()}};
         const auto drained = base::call_control(base::run_path("blockrep/control.sock"), request, drain_limit);
         if (!drained)
             return give_up("blockrepd did not say that its requests have ended: " + drained.error().message());
         if (!wait_for_its_end()) return give_up("its end cannot be waited for (pidfd_open needs Linux 5.3)");
-        if (!forget_cached_pages())
+        if (!forget_what_is_cached())
             return give_up("/proc/sys/vm/drop_caches cannot be written: make it writable for root");
         said_.type = LifeMessage::Type::drained;
         say();
@@ -128,7 +137,9 @@ class WitnessProcess {
 
     base::EventLoop loop_;
     int line_;
+    int process_ = 0;
     base::FileDescriptor mount_process_;
+    std::optional<DeadMountWatch> dead_mount_;
     base::EventLoop::Handle watch_;
     base::EventLoop::Handle timer_;
     std::string input_;
@@ -164,6 +175,13 @@ Witness Witness::split() {
 void Witness::watch(const std::string& resource, const base::Uuid& mount, const base::Uuid& machine) {
     const auto line =
         "watch " + resource + " " + mount.text() + " " + machine.text() + " " + std::to_string(::getpid()) + "\n";
+    if (::write(line_.get(), line.data(), line.size()) < 0) base::log_warning("the mount has no witness");
+}
+
+void Witness::mounted(const std::string& mountpoint) {
+    const auto connection = clusterfs::fuse_connection_at(mountpoint);
+    if (!line_.is_open() || !connection || mountpoint.find('\n') != std::string::npos) return;
+    const auto line = "mounted " + std::to_string(*connection) + " " + mountpoint + "\n";
     if (::write(line_.get(), line.data(), line.size()) < 0) base::log_warning("the mount has no witness");
 }
 

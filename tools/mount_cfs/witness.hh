@@ -1,6 +1,6 @@
 // A process beside the mount that outlives it: when the mount dies, it asks blockrepd whether all that it had in flight
-// has ended, has the kernel drop what it had cached, and tells the other nodes, so that nobody shoots this machine for the
-// death of a process.
+// has ended, has the kernel drop what it had cached, and tells the other nodes, so that nobody shoots this machine for
+// the death of a process.
 #pragma once
 
 #include <string>
@@ -19,6 +19,8 @@ class Witness {
 
     // From now on it watches this mount.
     void watch(const std::string& resource, const base::Uuid& mount, const base::Uuid& machine);
+    // From now on it also ends what is left of the mount should that not be able to end (dead_mount).
+    void mounted(const std::string& mountpoint);
     // The mount ends in good order.
     void release();
 
