@@ -27,11 +27,15 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
           done_(std::move(done)) {}
 
     void start(std::uint64_t length) {
+        if (cached_ || !shared_->keep_back([self = shared_from_this(), length] { self->plan(length); })) plan(length);
+    }
+
+  private:
+    void plan(std::uint64_t length) {
         filesystem_.run([self = shared_from_this(), length](View& view) { return self->plan_read(view, length); },
                         [self = shared_from_this()](base::Result<ReadPlan> plan) { self->on_plan(std::move(plan)); });
     }
 
-  private:
     // What the kernel will keep is said here, under the lock: whoever asks for the lock from now on, or writes on this
     // node, has the kernel forget, which waits for our answer. The pin is the last thing that can be missing: said
     // once.

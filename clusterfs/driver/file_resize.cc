@@ -60,6 +60,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
 
     void on_step(base::Result<Outcome> outcome) {
         if (outcome && outcome->reads_in_flight) {
+            if (!std::exchange(holds_reads_, true)) shared_->hold_reads();
             return shared_->when_no_reads([self = shared_from_this()] { self->run_step(); });
         }
         unpin_all(filesystem_, std::exchange(pins_, {}));
@@ -88,6 +89,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
     // The kernel drops its pages itself, but does not wait for what it was told before.
     void finish(base::Result<operations::Attributes> outcome) {
         const bool stale = shared_->take_cached(changed_, length_);
+        if (holds_reads_) shared_->let_reads_go();
         shared_->leave();
         if (!stale) return done_(std::move(outcome));
         filesystem_.drop_pages(inode_.number, changed_, length_ == to_the_end ? 0 : length_,
@@ -103,6 +105,7 @@ class Resize : public std::enable_shared_from_this<Resize> {
     Resized done_;
     unsigned zeroed_ = 0;
     bool shortened_ = false;
+    bool holds_reads_ = false;
     std::vector<LockName> pins_;  // of the work that the next step follows
 };
 

@@ -74,6 +74,27 @@ void OpenInode::when_no_reads(std::function<void()> go) {
     go();
 }
 
+void OpenInode::hold_reads() {
+    const std::lock_guard lock(mutex_);
+    reads_held_ = true;
+}
+
+void OpenInode::let_reads_go() {
+    std::vector<std::function<void()>> held;
+    {
+        const std::lock_guard lock(mutex_);
+        reads_held_ = false;
+        held.swap(held_reads_);
+    }
+    for (auto& go : held) go();
+}
+
+bool OpenInode::keep_back(std::function<void()> go) {
+    const std::lock_guard lock(mutex_);
+    if (reads_held_) held_reads_.push_back(std::move(go));
+    return reads_held_;
+}
+
 void OpenInode::note_cached(std::uint64_t offset, std::uint64_t length) {
     const std::lock_guard lock(mutex_);
     const auto from = first_page(offset);

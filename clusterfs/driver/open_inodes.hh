@@ -33,6 +33,14 @@ class OpenInode {
     // Runs `go` when no read is in flight (at once, perhaps).
     void when_no_reads(std::function<void()> go);
 
+    // From hold_reads() to let_reads_go() reads that hold nothing of the kernel's (no page) are kept back: else an
+    // operation that waits for a moment without any would wait as long as somebody reads all the time. One holder, who
+    // has entered.
+    void hold_reads();
+    void let_reads_go();
+    // False: it may go on; `go` is not kept.
+    [[nodiscard]] bool keep_back(std::function<void()> go);
+
     // The kernel was or will be given these bytes (also where the file has none) and keeps them. Inside the operation.
     void note_cached(std::uint64_t offset, std::uint64_t length);
     // They were changed or cut off (to the end: a length that large): true if the kernel has to be told to drop its
@@ -65,6 +73,8 @@ class OpenInode {
     std::uint64_t cached_from_ = 0;
     std::uint64_t cached_to_ = 0;
     std::vector<std::function<void()>> after_reads_;
+    bool reads_held_ = false;
+    std::vector<std::function<void()>> held_reads_;
     std::size_t buffered_writes_ = 0;
     std::size_t invalidations_ = 0;
     bool stale_pages_ = false;
