@@ -1,6 +1,9 @@
 // getattr, setattr, statfs.
 #include <sys/statvfs.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "clusterfs/core/operations/statistics.hh"
 #include "clusterfs/driver/file_resize.hh"
 #include "clusterfs/driver/request.hh"
@@ -22,8 +25,11 @@ void getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
         [request](const base::Result<KnownAttributes>& known) { reply_attributes(request, known); });
 }
 
+// Times are kept in nanoseconds of 64 bits: from 1677 to 2262, and what is beyond is set to that.
 base::WallTime wall_time_of(const timespec& time) {
-    return {static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec};
+    constexpr std::int64_t second = 1'000'000'000;
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / second - 1;
+    return {std::clamp(std::int64_t{time.tv_sec}, -most, most) * second + time.tv_nsec};
 }
 
 AttributeChange change_of(const struct stat& status, int fields) {
@@ -73,21 +79,20 @@ void setattr(fuse_req_t request, fuse_ino_t node, struct stat* status, int field
 
 void statfs(fuse_req_t request, fuse_ino_t) {
     auto& filesystem = filesystem_of(request);
-    filesystem.run(operations::StatisticsCount{},
-                   [request](const base::Result<operations::Statistics>& statistics) {
-                       if (!statistics) return reply_error(request, statistics.error());
-                       struct statvfs answer {};
-                       answer.f_bsize = block_size;
-                       answer.f_frsize = block_size;
-                       answer.f_blocks = statistics->blocks;
-                       answer.f_bfree = statistics->free;
-                       answer.f_bavail = statistics->available;
-                       answer.f_files = statistics->inodes;
-                       answer.f_ffree = statistics->free_inodes;
-                       answer.f_favail = statistics->free_inodes;
-                       answer.f_namemax = 255;
-                       fuse_reply_statfs(request, &answer);
-                   });
+    filesystem.run(operations::StatisticsCount{}, [request](const base::Result<operations::Statistics>& statistics) {
+        if (!statistics) return reply_error(request, statistics.error());
+        struct statvfs answer {};
+        answer.f_bsize = block_size;
+        answer.f_frsize = block_size;
+        answer.f_blocks = statistics->blocks;
+        answer.f_bfree = statistics->free;
+        answer.f_bavail = statistics->available;
+        answer.f_files = statistics->inodes;
+        answer.f_ffree = statistics->free_inodes;
+        answer.f_favail = statistics->free_inodes;
+        answer.f_namemax = 255;
+        fuse_reply_statfs(request, &answer);
+    });
 }
 
 }  // namespace

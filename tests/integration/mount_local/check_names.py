@@ -120,6 +120,8 @@ def times_and_modes(mounted):
     expect((status.st_atime_ns, status.st_mtime_ns) == (1_000_000_001, 2_000_000_003), "nanoseconds")
     os.utime(path, ns=(-5_000_000_001, 2 ** 33 * 10 ** 9))
     expect(os.stat(path).st_atime_ns == -5_000_000_001 and os.stat(path).st_mtime_ns == 2 ** 33 * 10 ** 9, "before 1970, after 2106")
+    os.utime(path, ns=(0, 253_402_300_799 * 10 ** 9))
+    expect(2 ** 33 * 10 ** 9 < os.stat(path).st_mtime_ns <= 2 ** 63, "the year 9999 is the last that there is")
     os.chmod(path, 0o6755)
     os.chown(path, 1000, 1000)
     expect(stat.S_IMODE(os.stat(path).st_mode) == 0o755, "chown leaves set-id bits")
