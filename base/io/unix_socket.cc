@@ -25,23 +25,25 @@ Result<FileDescriptor> make_socket() {
     return socket;
 }
 
-// How long connect and send may block; zero: for ever.
-void limit_sending(const FileDescriptor& socket, Duration limit) {
-    const timeval value{limit.nanoseconds / 1'000'000'000, limit.nanoseconds % 1'000'000'000 / 1000};
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);
-}
-
 }  // namespace
+
+void limit_waiting(const FileDescriptor& socket, Duration limit) {
+    const timeval value{limit.nanoseconds / 1'000'000'000, limit.nanoseconds % 1'000'000'000 / 1000};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);  // of connect, too
+}
 
 Result<FileDescriptor> connect_unix(const std::string& path, Duration limit) {
     BASE_ASSIGN(const auto address, to_address(path));
     BASE_ASSIGN(auto socket, make_socket());
-    limit_sending(socket, limit);
+    limit_waiting(socket, limit);
     const auto* raw = reinterpret_cast<const sockaddr*>(&address);
     while (::connect(socket.get(), raw, sizeof address) != 0) {
+        if (errno == EAGAIN)
+            return failure(std::errc::resource_unavailable_try_again, path + ": the daemon hangs, nobody accepts");
         if (errno != EINTR) return errno_failure(errno, path);
     }
-    limit_sending(socket, {});
+    limit_waiting(socket, {});
     return socket;
 }
 

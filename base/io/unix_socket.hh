@@ -15,4 +15,7 @@ Result<FileDescriptor> listen_unix(const std::string& path);
 // blocking, without a limit.
 Result<FileDescriptor> connect_unix(const std::string& path, Duration limit = Duration::seconds(10));
 
+// How long each send and receive on a blocking socket may wait (EAGAIN then); zero: for ever.
+void limit_waiting(const FileDescriptor& socket, Duration limit);
+
 }  // namespace base

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -22,14 +21,6 @@ constexpr auto retry_limit = base::Duration::milliseconds(500);  // of one attem
 constexpr auto longest_goodbye = base::Duration::seconds(2);
 constexpr std::size_t input_size = 16 * 1024;
 
-void set_time_limit(int socket, base::Duration limit) {
-    timeval time{};
-    time.tv_sec = limit.nanoseconds / 1'000'000'000;
-    time.tv_usec = limit.nanoseconds % 1'000'000'000 / 1000;
-    ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
-    ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-}
-
 base::Result<void> receive_all(int socket, base::MutableByteView into) {
     for (std::size_t filled = 0; filled < into.size();) {
         const auto got = ::recv(socket, into.data() + filled, into.size() - filled, 0);
@@ -39,25 +30,6 @@ base::Result<void> receive_all(int socket, base::MutableByteView into) {
         if (got == 0) return base::failure(std::errc::connection_reset, "blockrepd hung up");
         filled += static_cast<std::size_t>(got);
     }
-    return {};
-}
-
-base::Result<void> send_with_descriptor(int socket, base::ByteView bytes, int descriptor) {
-    iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    auto* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    const auto sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-    if (sent < 0) return base::errno_failure(errno, "attach socket");
-    if (static_cast<std::size_t>(sent) != bytes.size()) return base::failure(std::errc::io_error, "attach socket");
     return {};
 }
 
@@ -102,7 +74,7 @@ base::Result<std::unique_ptr<AttachClient>> AttachClient::open(base::EventLoop& 
 // ---- connecting
 base::Result<base::FileDescriptor> AttachClient::connect(base::Duration limit) {
     BASE_ASSIGN(auto socket, base::connect_unix(options_.socket, limit));
-    set_time_limit(socket.get(), limit);
+    base::limit_waiting(socket, limit);
     BASE_TRY(exchange_hello(socket.get()));
     ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
     return socket;
@@ -115,7 +87,7 @@ base::Result<void> AttachClient::exchange_hello(int socket) {
     head.name_length = static_cast<std::uint32_t>(resource_.size());
     base::ByteWriter hello;
     hello.append(attach::bytes_of(head)).append(base::as_bytes(resource_));
-    BASE_TRY(send_with_descriptor(socket, hello.bytes(), pool_->memory().descriptor()));
+    BASE_TRY(attach::send_with_descriptor(socket, hello.bytes(), pool_->memory().descriptor()));
     return take_welcome(socket);
 }
 

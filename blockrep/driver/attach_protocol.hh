@@ -63,6 +63,9 @@ static_assert(sizeof(Reply) == 16);
 // Whether the request may be passed on to a device of this size and a pool of this length: 0 or an errno value.
 int validate(const Request& request, std::uint64_t device_size, std::uint32_t sector_size, std::uint64_t pool_length);
 
+// All of `bytes`, and with them a descriptor that the other side gets as its own. Blocking, as the socket is.
+base::Result<void> send_with_descriptor(int socket, base::ByteView bytes, int descriptor);
+
 template <typename Struct>
 base::ByteView bytes_of(const Struct& value) {
     return std::as_bytes(std::span(&value, 1));

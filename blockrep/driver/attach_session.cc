@@ -127,7 +127,7 @@ void AttachSession::welcome(std::shared_ptr<DevicePort> device) {
     device_ = std::move(device);
     device_->client_opened();
     attach::WelcomeHead head;
-    head.sector_size = device_->sector_size();
+    head.sector_size = base::sector_size;
     head.size = device_->size();
     const auto raw = attach::bytes_of(head);
     output_.insert(output_.end(), raw.begin(), raw.end());
@@ -173,7 +173,7 @@ bool AttachSession::is_full() const {
 
 void AttachSession::start(const attach::Request& request) {
     ++in_flight_;
-    const auto wrong = attach::validate(request, device_->size(), device_->sector_size(), pool_->bytes().size());
+    const auto wrong = attach::validate(request, device_->size(), base::sector_size, pool_->bytes().size());
     if (wrong != 0) return answered(request.id, static_cast<std::uint32_t>(wrong));
     auto done = [self = shared_from_this(), id = request.id](base::Result<void> outcome) {
         self->answered(id, outcome ? 0 : static_cast<std::uint32_t>(base::to_errno(outcome.error())));

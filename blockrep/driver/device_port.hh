@@ -16,14 +16,14 @@
 namespace blockrep {
 
 // One device that clients may use. Each request is answered once, on the loop thread, never from inside the call; it
-// may wait for as long as the device is frozen. Ranges of any length are allowed, in whole sectors.
+// may wait for as long as the device is frozen. Ranges of any length are allowed, in units of
+// base::sector_size, whatever sectors the disks have.
 class DevicePort {
   public:
     using Done = std::function<void(base::Result<void>)>;
     virtual ~DevicePort() = default;
 
-    virtual std::uint64_t size() const = 0;         // bytes
-    virtual std::uint32_t sector_size() const = 0;  // bytes; the smallest unit of a request
+    virtual std::uint64_t size() const = 0;  // bytes
     virtual void read(const Range& range, const ReadBuffer& into, Done done) = 0;
     // A payload of zeros: the range reads as zeros afterwards.
     virtual void write(const Range& range, const Payload& payload, bool stable, Done done) = 0;

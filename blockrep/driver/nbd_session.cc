@@ -36,7 +36,7 @@ std::expected<nbd::Export, nbd::ExportRefusal> NbdSession::Catalog::find(std::st
     found.name = std::string(name);
     found.description = "replicated device " + found.name;
     found.size = (*device)->size();
-    found.minimum_block = (*device)->sector_size();
+    found.minimum_block = base::sector_size;
     return found;
 }
 

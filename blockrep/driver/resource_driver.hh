@@ -44,7 +44,6 @@ class ResourceDriver : public DevicePort, public std::enable_shared_from_this<Re
     void command(CommandKind kind, Done done, bool discard_my_data = false);
 
     std::uint64_t size() const override { return core_.data_size(); }
-    std::uint32_t sector_size() const override { return base::sector_size; }  // whatever disks have
     void read(const Range& range, const ReadBuffer& into, Done done) override;
     void write(const Range& range, const Payload& payload, bool stable, Done done) override;
     void flush(Done done) override;

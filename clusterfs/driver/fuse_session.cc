@@ -198,7 +198,7 @@ void FuseSession::end_connection() const {
     const bool gone = ::poll(&kernel, 1, 0) > 0 && (kernel.revents & POLLERR) != 0;
     if (gone || !connection_) return;
     if (const auto ended = abort_fuse_connection(*connection_); !ended) {
-        base::log_debug("{}: {}", mountpoint_, ended.error().message());
+        base::log_warning("{}: what still uses it may not end: {}", mountpoint_, ended.error().message());
     }
 }
 

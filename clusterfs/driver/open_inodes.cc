@@ -89,12 +89,6 @@ void OpenInode::let_reads_go() {
     for (auto& go : held) go();
 }
 
-bool OpenInode::keep_back(std::function<void()> go) {
-    const std::lock_guard lock(mutex_);
-    if (reads_held_) held_reads_.push_back(std::move(go));
-    return reads_held_;
-}
-
 void OpenInode::note_cached(std::uint64_t offset, std::uint64_t length) {
     const std::lock_guard lock(mutex_);
     const auto from = first_page(offset);

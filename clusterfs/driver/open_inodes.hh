@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "clusterfs/core/block.hh"
@@ -39,7 +40,12 @@ class OpenInode {
     void hold_reads();
     void let_reads_go();
     // False: it may go on; `go` is not kept.
-    [[nodiscard]] bool keep_back(std::function<void()> go);
+    template <typename Go>
+    [[nodiscard]] bool keep_back(Go go) {
+        const std::lock_guard lock(mutex_);
+        if (reads_held_) held_reads_.emplace_back(std::move(go));
+        return reads_held_;
+    }
 
     // The kernel was or will be given these bytes (also where the file has none) and keeps them. Inside the operation.
     void note_cached(std::uint64_t offset, std::uint64_t length);

@@ -50,6 +50,7 @@ enum class AgentExit {
     timed_out,  // killed at its timeout
     crashed,    // ended by a signal
     not_run,    // could not be started
+    unclear,    // status: its exit status says off, what it printed does not
 };
 struct AgentFinished {
     RunId run = 0;

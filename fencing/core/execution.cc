@@ -26,6 +26,9 @@ std::string describe_end(const std::string& device, AgentAction action, const Ag
         case AgentExit::not_run:
             out += "could not be run";
             break;
+        case AgentExit::unclear:
+            out += "exit " + std::to_string(finished.code) + ", which means off, but it does not print \"off\"";
+            break;
     }
     if (!finished.output.empty()) out += " (" + finished.output + ")";
     return out;

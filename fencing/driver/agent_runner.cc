@@ -166,10 +166,8 @@ class AgentRunner::Child : public std::enable_shared_from_this<AgentRunner::Chil
         AgentEnd end;
         end.exit = timed_out_ ? AgentExit::timed_out : WIFEXITED(status) ? AgentExit::exited : AgentExit::crashed;
         end.code = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-        if (status_asked_ && judge(AgentAction::status, end.exit, end.code) == Verdict::power_off && !says_off(text_)) {
-            end.exit = AgentExit::not_run;
-            text_ += "\nexit status 2, but it does not say that the machine is off: " + last_line(text_);
-        }
+        if (status_asked_ && judge(AgentAction::status, end.exit, end.code) == Verdict::power_off && !says_off(text_))
+            end.exit = AgentExit::unclear;
         report(std::move(end));
     }
 

@@ -67,7 +67,9 @@ base::Result<base::FileDescriptor> rewrite(const std::string& path, const PastHi
 
 // Without it fencing goes on: what cannot be kept is said, and nothing that is there is replaced.
 base::FileDescriptor open_for_more(const std::string& path, const base::Error& why) {
-    base::log_error("the fence history is not kept as it should: {}", why.message());
+    base::log_error(
+        "the fence history is not kept as it should, make room or mend the disk, then restart cfs-fenced: {}",
+        why.message());
     base::FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
     if (!file.is_open()) base::log_error("the fence history is not kept: {}: {}", path, std::strerror(errno));
     return file;

@@ -4,16 +4,19 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "base/io/event_loop.hh"
 
 namespace mount_cfs {
 
-// Loop thread only. Looks twice a second, for as long as it exists.
+// Loop thread only. Looks twice a second, for as long as it exists. `tell` is called with what is done about it, once.
 class DeadMountWatch {
   public:
-    DeadMountWatch(base::EventLoop& loop, pid_t process, unsigned connection, std::string mountpoint);
+    using Tell = std::function<void(const std::string&)>;
+
+    DeadMountWatch(base::EventLoop& loop, pid_t process, unsigned connection, std::string mountpoint, Tell tell);
 
   private:
     void look_later();
@@ -23,6 +26,7 @@ class DeadMountWatch {
     const pid_t process_;
     const unsigned connection_;
     const std::string mountpoint_;
+    Tell tell_;
     base::EventLoop::Handle timer_;
 };
 

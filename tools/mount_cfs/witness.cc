@@ -65,7 +65,8 @@ class WitnessProcess {
         unsigned connection = 0;
         int path = 0;
         if (std::sscanf(line.c_str(), "mounted %u %n", &connection, &path) == 1 && path > 0) {
-            dead_mount_.emplace(loop_, process_, connection, line.substr(static_cast<std::size_t>(path)));
+            dead_mount_.emplace(loop_, process_, connection, line.substr(static_cast<std::size_t>(path)),
+                                [this](const std::string& what) { tell(what); });
             return;
         }
         char resource[256], mount[64], machine[64];
@@ -94,13 +95,17 @@ class WitnessProcess {
     void say() { static_cast<void>(group_->multicast(encode(said_))); }
 
     // To the kernel's log, too: a console keeps that when the machine is fenced a second later.
-    void give_up(const std::string& why) {
-        const auto text = "cfs-witness: " + resource_ + ": the mount has died and this machine will be fenced: " + why;
+    void tell(const std::string& what) const {
+        const auto text = "cfs-witness: " + resource_ + ": " + what;
         const base::FileDescriptor log(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
         if (log.is_open()) static_cast<void>(::write(log.get(), text.data(), text.size()));
         base::open_log("cfs-witness", base::run_path("cfs/witness-" + resource_ + ".log"), base::LogLevel::info);
         base::log_error("{}", text);
         base::close_log();
+    }
+
+    void give_up(const std::string& why) {
+        tell("the mount has died and this machine will be fenced: " + why);
         loop_.stop();
     }
 
@@ -179,8 +184,9 @@ void Witness::watch(const std::string& resource, const base::Uuid& mount, const 
 }
 
 void Witness::mounted(const std::string& mountpoint) {
+    if (!line_.is_open()) return;
     const auto connection = clusterfs::fuse_connection_at(mountpoint);
-    if (!line_.is_open() || !connection || mountpoint.find('\n') != std::string::npos) return;
+    if (!connection || mountpoint.find('\n') != std::string::npos) return;
     const auto line = "mounted " + std::to_string(*connection) + " " + mountpoint + "\n";
     if (::write(line_.get(), line.data(), line.size()) < 0) base::log_warning("the mount has no witness");
 }

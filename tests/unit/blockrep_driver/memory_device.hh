@@ -16,7 +16,6 @@ class MemoryDevice : public DevicePort {
     MemoryDevice(base::EventLoop& loop, std::uint64_t length) : loop_(loop), content(length) {}
 
     std::uint64_t size() const override { return content.size(); }
-    std::uint32_t sector_size() const override { return 512; }
     void read(const Range& range, const ReadBuffer& into, Done done) override {
         perform([this, range, into, done = std::move(done)] {
             std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length, into.data);

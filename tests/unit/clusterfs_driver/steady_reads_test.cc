@@ -11,6 +11,9 @@ namespace {
 using Flag = std::atomic<bool>;
 
 struct SteadyReadsTest : testing::Test {
+    // Before the rig: what is under way tells of its end here.
+    std::string before, after;
+    Flag first = false, second = false, hole = false;
     Rig rig;
     const std::string model = std::string(4 * block_size, 'a');
     operations::InodeReference file = rig.make_file("f", model);
@@ -24,51 +27,41 @@ struct SteadyReadsTest : testing::Test {
                       done = true;
                   });
     }
-    void begin_punch(Flag& done) {
+    // The device has the first read, and a hole in what it reads waits for its end.
+    void begin_hole_behind_a_read() {
+        rig.device().freeze_reads();
+        begin_read(before, first);
+        ASSERT_TRUE(Rig::comes_true([&] { return rig.device().held_reads() == 1; }));
         punch_hole_in_file(rig.filesystem(), rig.open_inode(file), file, 0, 2 * block_size, [&](const auto& outcome) {
             EXPECT_TRUE(outcome);
-            done = true;
+            hole = true;
         });
+        ASSERT_TRUE(Rig::comes_true([&] { return rig.open_inode(file)->keep_back([] {}); }));
     }
-    static bool comes(const Flag& flag) {
-        return Rig::comes_true([&] { return flag.load(); });
+    void expect_all_end() {
+        rig.device().thaw_reads();
+        EXPECT_TRUE(Rig::comes_true([&] { return first && second && hole; }));
+        EXPECT_EQ(before, model);
     }
-    std::string punched() const { return std::string(2 * block_size, '\0') + model.substr(2 * block_size); }
 };
 
 TEST_F(SteadyReadsTest, AHoleIsNotKeptWaitingByReadsThatComeLater) {
-    std::string before, after;
-    Flag first = false, second = false, hole = false;
-    rig.device().freeze_reads();
-    begin_read(before, first);
-    ASSERT_TRUE(Rig::comes_true([&] { return rig.device().held_reads() == 1; }));
-    begin_punch(hole);
-    Flag nothing = false;
-    ASSERT_TRUE(Rig::comes_true([&] { return rig.open_inode(file)->keep_back([&] { nothing = true; }); }));
+    begin_hole_behind_a_read();
     begin_read(after, second);
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     EXPECT_EQ(rig.device().held_reads(), 1U);
     EXPECT_FALSE(hole);
-    rig.device().thaw_reads();
-    ASSERT_TRUE(comes(first) && comes(hole) && comes(second) && comes(nothing));
-    EXPECT_EQ(before, model);
-    EXPECT_EQ(after, punched());
+    expect_all_end();
+    EXPECT_EQ(after, std::string(2 * block_size, '\0') + model.substr(2 * block_size));
 }
 
 // They may keep pages that an invalidation waits for.
 TEST_F(SteadyReadsTest, ReadsThroughTheCacheAreNotKeptBack) {
-    std::string before, cached;
-    Flag first = false, second = false, hole = false;
-    rig.device().freeze_reads();
-    begin_read(before, first);
-    ASSERT_TRUE(Rig::comes_true([&] { return rig.device().held_reads() == 1; }));
-    begin_punch(hole);
-    ASSERT_TRUE(Rig::comes_true([&] { return rig.open_inode(file)->keep_back([] {}); }));
-    begin_read(cached, second, true);
+    begin_hole_behind_a_read();
+    begin_read(after, second, true);
     EXPECT_TRUE(Rig::comes_true([&] { return rig.device().held_reads() == 2; }));
-    rig.device().thaw_reads();
-    ASSERT_TRUE(comes(first) && comes(second) && comes(hole));
-    EXPECT_EQ(cached, model);
+    expect_all_end();
+    EXPECT_EQ(after, model);
 }
 
 }  // namespace

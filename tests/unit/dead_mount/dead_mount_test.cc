@@ -15,6 +15,8 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "clusterfs/driver/fuse_connection.hh"
 #include "tests/unit/base_io/loop_fixture.hh"
@@ -66,7 +68,11 @@ void read_file(fuse_req_t request, fuse_ino_t inode, std::size_t, off_t, fuse_fi
     ::_exit(0);
 }
 
-bool has_ended(pid_t process) { return ::waitpid(process, nullptr, WNOHANG) == process; }
+// Its number is then no longer its own.
+bool has_ended(pid_t& process) {
+    if (process != 0 && ::waitpid(process, nullptr, WNOHANG) == process) process = 0;
+    return process == 0;
+}
 
 template <typename Condition>
 bool comes(Condition condition) {
@@ -120,24 +126,26 @@ TEST_F(DeadMountTest, EndsWhereNobodyIsLeftWhoCouldAnswer) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     ASSERT_FALSE(has_ended(daemon_)) << "it waits for itself";
 
-    const mount_cfs::DeadMountWatch watch(loop_, daemon_, connection_, mountpoint_);
+    std::vector<std::string> told;
+    const mount_cfs::DeadMountWatch watch(loop_, daemon_, connection_, mountpoint_,
+                                          [&](const std::string& what) { told.push_back(what); });
     base::EventLoop::Handle look;
     std::function<void()> until_it_ends = [&] {
-        if (has_ended(daemon_)) {
-            daemon_ = 0;
-            return done();
-        }
+        if (has_ended(daemon_)) return done();
         look = loop_.after(base::Duration::milliseconds(20), until_it_ends);
     };
     until_it_ends();
     run_until_done();
     EXPECT_EQ(daemon_, 0);
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_NE(told.front().find("is aborted"), std::string::npos) << told.front();
     int status = 0;
     EXPECT_EQ(::waitpid(std::exchange(reader_, 0), &status, 0) > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
 }
 
 TEST_F(DeadMountTest, LeavesAloneWhoLives) {
-    const mount_cfs::DeadMountWatch watch(loop_, daemon_, connection_, mountpoint_);
+    const mount_cfs::DeadMountWatch watch(loop_, daemon_, connection_, mountpoint_,
+                                          [](const std::string& what) { ADD_FAILURE() << what; });
     const auto later = loop_.after(base::Duration::milliseconds(1300), [this] { done(); });
     run_until_done();
     struct stat status {};

@@ -16,7 +16,7 @@ TEST(Verdict, OnlyPromisedCodesSucceed) {
 }
 
 TEST(Verdict, ATimeoutACrashAndNoRunAreFailures) {
-    for (const auto exit : {AgentExit::timed_out, AgentExit::crashed, AgentExit::not_run}) {
+    for (const auto exit : {AgentExit::timed_out, AgentExit::crashed, AgentExit::not_run, AgentExit::unclear}) {
         for (const auto action : {AgentAction::off, AgentAction::on, AgentAction::status}) {
             for (int code = 0; code < 256; ++code) EXPECT_EQ(judge(action, exit, code), Verdict::failed);
         }

@@ -122,6 +122,13 @@ TEST_F(ConfigTest, PasswordsAreNotForOthersToRead) {
     EXPECT_EQ(refusal(text, 0600), "accepted");
 }
 
+TEST_F(ConfigTest, SecretsHaveManyNames) {
+    for (const auto* name : {"password", "passwd", "snmp-priv-passwd", "secret_key", "apikey", "token", "community"})
+        EXPECT_TRUE(is_secret_option(name)) << name;
+    for (const auto* name : {"password_file", "identity_file", "ip", "username", "lanplus", "timeout"})
+        EXPECT_FALSE(is_secret_option(name)) << name;
+}
+
 TEST_F(ConfigTest, CycleIsWarnedOf) {
     const auto config = read("[device.d]\nagent = 'x'\n[device.d.options]\nmethod = 'cycle'\n");
     ASSERT_TRUE(config.has_value());
