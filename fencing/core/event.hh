@@ -79,7 +79,9 @@ struct PowerOrdered {
 struct AbsenceAsked {
     QuestionId question = 0;
 };
-struct TimePassed {};
+struct TimePassed {
+    base::WallTime wall;
+};
 
 using Event = std::variant<FenceRequested, FenceWithdrawn, ClientGone, MessageDelivered, ViewChanged, QuorumChanged,
                            AgentFinished, OperatorConfirmed, PowerOrdered, AbsenceAsked, TimePassed>;

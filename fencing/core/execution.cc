@@ -9,6 +9,7 @@ namespace fencing {
 namespace {
 
 base::Probe probe_level_failed("fencing: a level of devices fails");
+base::Probe probe_given_up("fencing: of two shots that cross each other one is given up");
 base::Probe probe_looked("fencing: a device is asked before it is ordered");
 
 std::string describe_end(const std::string& device, AgentAction action, const AgentFinished& finished) {
@@ -78,11 +79,19 @@ void Execution::begin_device(base::Instant now, RunId& next_run, Actions& action
         verify_until_ = now + verify_limit_;
         return run(AgentAction::status, next_run, actions);
     }
-    if (order_ == PowerOrder::off && !is_heuristic() && now < orders_from_) {
+    const bool switches_off = order_ == PowerOrder::off && !is_heuristic();
+    if (switches_off && orders_forbidden_) return give_up();
+    if (switches_off && now < orders_from_) {
         poll_at_ = orders_from_;
         return;
     }
     run(order_ == PowerOrder::off ? AgentAction::off : AgentAction::on, next_run, actions);
+}
+
+void Execution::give_up() {
+    probe_given_up.hit();
+    detail_ = "given up: a shot at this machine is under way and goes first";
+    state_ = State::failed;
 }
 
 void Execution::next_device(base::Instant now, RunId& next_run, Actions& actions) {

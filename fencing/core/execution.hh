@@ -21,6 +21,8 @@ class Execution {
 
     // No order to switch off is given before; it may be moved at any time.
     void hold_orders_until(base::Instant when) { orders_from_ = when; }
+    // The attempt fails instead of giving a further order to switch off.
+    void forbid_orders(bool forbidden) { orders_forbidden_ = forbidden; }
     // Starts the first agent. `next_run` numbers the runs.
     void start(base::Instant now, RunId& next_run, Actions& actions);
     // Instead of start(): gives no orders, only looks once whether a level is off already.
@@ -45,6 +47,7 @@ class Execution {
     void run(AgentAction action, RunId& next_run, Actions& actions);
     void on_ordered(Verdict verdict, base::Instant now, RunId& next_run, Actions& actions);
     void on_status(Verdict verdict, base::Instant now, RunId& next_run, Actions& actions);
+    void give_up();
     void begin_device(base::Instant now, RunId& next_run, Actions& actions);
     void next_device(base::Instant now, RunId& next_run, Actions& actions);
     void level_failed(base::Instant now, RunId& next_run, Actions& actions);
@@ -68,6 +71,7 @@ class Execution {
     AgentAction running_ = AgentAction::status;
     std::optional<base::Instant> poll_at_;  // the next status query, or the order that is held
     base::Instant orders_from_;
+    bool orders_forbidden_ = false;
     std::string detail_ = "no device is configured";
 };
 

@@ -86,7 +86,7 @@ void Fencer::on(const QuorumChanged& event, base::Instant, Actions& actions) {
 
 void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions) {
     if (looked_at(event, now, actions)) return;
-    hold_orders(now);
+    regulate_orders(now);
     for (auto& [victim, running] : running_) {
         if (!running.execution.on_agent(event, now, next_run_, actions)) continue;
         conclude(victim, event.wall, now, actions);
@@ -99,9 +99,14 @@ void Fencer::on(const AbsenceAsked& event, base::Instant, Actions& actions) {
     if (is_member(settings_.self)) actions.push_back(Multicast{Marker{event.question}});
 }
 
-void Fencer::on(const TimePassed&, base::Instant now, Actions& actions) {
-    hold_orders(now);
-    for (auto& [victim, running] : running_) running.execution.on_time(now, next_run_, actions);
+void Fencer::on(const TimePassed& event, base::Instant now, Actions& actions) {
+    regulate_orders(now);
+    std::vector<base::NodeId> ended;
+    for (auto& [victim, running] : running_) {
+        running.execution.on_time(now, next_run_, actions);
+        if (running.execution.state() != Execution::State::running) ended.push_back(victim);
+    }
+    for (const auto victim : ended) conclude(victim, event.wall, now, actions);
 }
 
 // A machine that is off already need not be shot, nor waited for: asked when a program of ours wants it dead, and again
@@ -132,12 +137,31 @@ bool Fencer::looked_at(const AgentFinished& event, base::Instant now, Actions& a
     return false;
 }
 
-// An attempt with several devices may go on after a split: each of its orders keeps to the slots.
-void Fencer::hold_orders(base::Instant now) {
+// An attempt with several devices may go on over splits and merges. Each of its orders keeps to the slots, and is given
+// only when nobody can be shooting us: two that began to shoot each other while they were apart must not go on
+// together.
+void Fencer::regulate_orders(base::Instant now) {
     for (auto& [victim, running] : running_) {
-        const bool free = running.question || is_in_slot(victim, now);
-        running.execution.hold_orders_until(free ? now : next_slot(victim, now));
+        if (running.question) continue;
+        auto& execution = running.execution;
+        execution.hold_orders_until(!is_in_slot(victim, now) ? next_slot(victim, now)
+                                    : others_come_first()    ? now + order_poll
+                                                             : now);
+        execution.forbid_orders(must_yield_to_own_shooter(victim));
     }
+}
+
+// Among the members of the group; whoever shoots us from elsewhere is kept apart by slots or by quorum.
+bool Fencer::others_come_first() const {
+    return is_member(settings_.self) && (!silent_.empty() || is_being_shot(settings_.self));
+}
+
+// Of two shots that cross each other the one at the node with the longer delay (of equal ones, the lower id) is given
+// up before its next order; the other waits for that.
+bool Fencer::must_yield_to_own_shooter(base::NodeId victim) const {
+    if (!is_member(settings_.self) || !is_being_shot(settings_.self)) return false;
+    if (delay_of(settings_.self) != delay_of(victim)) return delay_of(settings_.self) < delay_of(victim);
+    return settings_.self > victim;
 }
 
 void Fencer::on(const OperatorConfirmed& event, base::Instant, Actions& actions) {

@@ -48,6 +48,8 @@ class Fencer {
   private:
     // After a join all are heard before anybody is shot: they may be shooting already. Who hangs is overlooked.
     static constexpr auto longest_silence = base::Duration::seconds(3);
+    // How often an attempt whose next order has to wait for others asks again.
+    static constexpr auto order_poll = base::Duration::milliseconds(200);
     // Later candidates claim when the earlier ones do not, each this much later.
     static constexpr auto turn = base::Duration::seconds(3);
     // Whoever wanted somebody dead who is back in the group is given time to say that it no longer does.
@@ -113,6 +115,7 @@ class Fencer {
     void add_request(base::NodeId asker, const OpenRequest& request, base::Instant now);
     void let_withdraw(base::NodeId victim, Operation& operation) const;
     void remove_request(base::NodeId asker, const base::NodeIncarnation& victim);
+    static void drop_requests_of(base::NodeId asker, Operation& operation);
     void settle_nil_requests(base::NodeId victim, bool only_covered, Actions& actions);
     void drop_answered_requests();
     void claim_what_is_due(base::Instant now, Actions& actions);
@@ -134,7 +137,9 @@ class Fencer {
     void launch(base::NodeId victim, Running running, base::Instant now, Actions& actions);
     void look_first(base::NodeId victim, base::Instant now, Actions& actions);
     bool looked_at(const AgentFinished& event, base::Instant now, Actions& actions);
-    void hold_orders(base::Instant now);
+    void regulate_orders(base::Instant now);
+    bool others_come_first() const;
+    bool must_yield_to_own_shooter(base::NodeId victim) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
     void tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,
                   Actions& actions);
@@ -154,7 +159,8 @@ class Fencer {
     // Replicated.
     std::set<base::NodeId> members_;  // living members of the group, by the last view
     std::map<base::NodeId, base::Uuid> announced_;
-    std::set<base::NodeId> silent_;  // members that have not spoken since the last join
+    std::set<base::NodeId> unheard_;  // members that have not said Hello since the last join
+    std::set<base::NodeId> silent_;   // of those: who is waited for, not yet overlooked
     std::map<base::NodeId, Operation> operations_;
     Lives lives_;
     History history_;

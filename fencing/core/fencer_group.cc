@@ -33,10 +33,11 @@ void Fencer::on(const ViewChanged& event, base::Instant now, Actions& actions) {
     // Whoever went without a word may have been the one to tell the facts: then everybody tells them.
     bool facts_are_missing = false;
     for (const auto node : left) facts_are_missing = silent_.erase(node) > 0 || facts_are_missing;
+    for (const auto node : left) unheard_.erase(node);
     if (!is_member(settings_.self)) return;
     if (facts_are_missing) send_facts(actions);
     if (view.joined.empty()) return;
-    silent_ = members_;
+    silent_ = unheard_ = members_;
     joined_at_ = now;
     for (auto& [victim, operation] : operations_) let_withdraw(victim, operation);
     overlooked_ = false;
@@ -76,9 +77,8 @@ void Fencer::member_left(base::NodeId node, base::Instant now) {
     const bool was_shooting = ours != operations_.end() && ours->second.executor == node;
     absent_[node] = {now, was_shooting ? now + slots_.round() : now};
     for (auto& [victim, operation] : operations_) {
-        std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == node; });
-        if (operation.executor == node) operation.executor.reset();
-        if (node == settings_.self) operation.begin_at.reset();
+        drop_requests_of(node, operation);
+        if (operation.executor == node) operation.release();
         if (node == settings_.self) operation.claim_sent.reset();
         // Now both halves may want to shoot: the delay counts from here.
         if (victim == node) operation.ready_at = std::max(operation.ready_at, now + delay_of(victim));
@@ -118,9 +118,6 @@ void Fencer::say_hello(Actions& actions) {
     for (const auto& [victim, running] : running_) {
         if (!running.question) hello.executing.push_back({victim, running.attempt});
     }
-    for (const auto& [victim, operation] : operations_) {
-        if (operation.begin_at) hello.executing.push_back({victim, operation.attempts});
-    }
     actions.push_back(Multicast{std::move(hello)});
 }
 
@@ -142,14 +139,14 @@ void Fencer::send_facts(Actions& actions) const {
     for (auto& batch : history_.batches()) actions.push_back(Multicast{std::move(batch)});
 }
 
-// Somebody speaks of another life of this node: this one, which speaks now, is the later one.
+// Somebody speaks of another life of this node: this one, which speaks now, is the later one. No Hello: that would also
+// tell what is executed, and claims of ours may be under way.
 void Fencer::correct_rumours(Actions& actions) {
     if (!is_member(settings_.self)) return;
-    const auto lives = lives_.open_lives(settings_.self);
-    const auto is_rumour = [&](const base::Uuid& life) {
-        return life != self_.incarnation && !corrected_.contains(life);
-    };
-    if (std::ranges::any_of(lives, is_rumour)) say_hello(actions);
+    for (const auto& life : lives_.open_lives(settings_.self)) {
+        if (life == self_.incarnation || !corrected_.insert(life).second) continue;
+        actions.push_back(Multicast{Facts{{{settings_.self, life}}, {self_}}});
+    }
 }
 
 void Fencer::on(const MessageDelivered& event, base::Instant now, Actions& actions) {
@@ -166,6 +163,7 @@ void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant no
         announced_.erase(sender);
         return;
     }
+    unheard_.erase(sender);
     lives_.mention(speaker);
     announced_[sender] = hello.incarnation;
     heard_.insert(sender);
@@ -185,10 +183,11 @@ void Fencer::delivered(base::NodeId sender, const Hello& hello, base::Instant no
 
 void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Actions& actions) {
     probe_overlooked.hit();
-    if (silent_.erase(overlook.silent) > 0) {
-        actions.push_back(Note{name_of(overlook.silent) + " has joined and says nothing: going on without it"});
-        send_facts(actions);
-    }
+    if (silent_.erase(overlook.silent) == 0) return;
+    actions.push_back(Note{name_of(overlook.silent) + " has joined and says nothing: going on without it"});
+    // Not everybody here knows them; its Hello will tell those that still count.
+    for (auto& [victim, operation] : operations_) drop_requests_of(overlook.silent, operation);
+    send_facts(actions);
 }
 
 void Fencer::overlook_the_silent(base::Instant now, Actions& actions) {
@@ -201,7 +200,7 @@ void Fencer::overlook_the_silent(base::Instant now, Actions& actions) {
 // not list it does not execute.
 void Fencer::adopt_executions(base::NodeId executor, const std::vector<ExecutedAttempt>& executing, base::Instant now) {
     for (auto& [victim, operation] : operations_) {
-        if (operation.executor == executor) operation.executor.reset();
+        if (operation.executor == executor) operation.release();
     }
     for (const auto& executed : executing) {
         if (executed.victim == executor) continue;
@@ -223,9 +222,11 @@ void Fencer::delivered(base::NodeId sender, const Withdraw& withdraw, base::Inst
 
 void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant now, Actions& actions) {
     const auto found = operations_.find(claim.victim);
-    // Every member comes to the same answer, because all have heard each other since the last join.
-    const bool valid = silent_.empty() && found != operations_.end() && !found->second.executor &&
-                       sender != claim.victim && !is_being_shot(sender) && is_wanted(claim.victim, found->second);
+    // Every member comes to the same answer, because all have heard each other since the last join; and whoever claims
+    // has said Hello since: a claim from before might contradict the Hello that follows it.
+    const bool valid = silent_.empty() && !unheard_.contains(sender) && found != operations_.end() &&
+                       !found->second.executor && sender != claim.victim && !is_being_shot(sender) &&
+                       is_wanted(claim.victim, found->second);
     if (!valid) {
         if (found != operations_.end() && sender == settings_.self) found->second.claim_sent.reset();
         return;
@@ -268,7 +269,7 @@ void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instan
     const auto found = operations_.find(decline.victim);
     if (found == operations_.end() || found->second.executor != sender) return;
     auto& operation = found->second;
-    operation.executor.reset();
+    operation.release();
     operation.attempts = decline.attempt + 1;
     operation.last_failure = name_of(sender) + " was not allowed to shoot when its turn came";
     operation.ready_at = now + backoff_after(1, settings_);
@@ -292,7 +293,7 @@ void Fencer::attempt_ended(base::NodeId executor, const HistoryEntry& entry, bas
         if (entry.outcome == Outcome::failed) operation.attempts = std::max(operation.attempts, entry.attempt + 1);
         return;
     }
-    operation.executor.reset();
+    operation.release();
     operation.last_failure = entry.outcome == Outcome::failed ? entry.detail : "";
     operation.attempts = entry.outcome == Outcome::failed ? operation.attempts + 1 : 0;
     operation.ready_at = now + (entry.outcome == Outcome::failed ? backoff_after(operation.attempts, settings_)

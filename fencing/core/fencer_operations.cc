@@ -38,6 +38,10 @@ void Fencer::remove_request(base::NodeId asker, const base::NodeIncarnation& vic
     if (found != operations_.end()) found->second.requests.erase({asker, victim.incarnation});
 }
 
+void Fencer::drop_requests_of(base::NodeId asker, Operation& operation) {
+    std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == asker; });
+}
+
 // Requests for "whichever life" are answered by the act, not by a fact.
 void Fencer::settle_nil_requests(base::NodeId victim, bool only_covered, Actions& actions) {
     const auto found = operations_.find(victim);
@@ -63,12 +67,14 @@ void Fencer::drop_answered_requests() {
     std::erase_if(operations_, [](const auto& each) { return each.second.requests.empty() && !each.second.executor; });
 }
 
-// A member that lives as Z will say itself that X is over, if it is: nobody is shot over a rumour.
+// A member that lives as Z will say itself that X is over, if it is: nobody is shot over a rumour. Who was overlooked
+// has announced nothing to some of the members.
 bool Fencer::is_wanted(base::NodeId victim, const Operation& operation) const {
     const auto announced = announced_.find(victim);
+    const bool is_announced = announced != announced_.end() && !unheard_.contains(victim);
     return std::ranges::any_of(operation.requests, [&](const auto& each) {
         const auto& life = each.first.second;
-        return life.is_nil() || announced == announced_.end() || announced->second == life;
+        return life.is_nil() || !is_announced || announced->second == life;
     });
 }
 
@@ -99,9 +105,9 @@ bool Fencer::has_devices(base::NodeId victim) const {
 }
 
 bool Fencer::waits_for_time_only(base::NodeId victim, const Operation& operation) const {
-    return !operation.executor && quorate_ && silent_.empty() && operation.claim_sent != operation.attempts &&
-           is_wanted(victim, operation) && own_turn(victim, operation) && !running_.contains(victim) &&
-           has_devices(victim) && !lives_.is_dead(self_);
+    return !operation.executor && quorate_ && silent_.empty() && !unheard_.contains(settings_.self) &&
+           operation.claim_sent != operation.attempts && is_wanted(victim, operation) && own_turn(victim, operation) &&
+           !running_.contains(victim) && has_devices(victim) && !lives_.is_dead(self_);
 }
 
 void Fencer::claim_what_is_due(base::Instant now, Actions& actions) {
@@ -185,6 +191,7 @@ void Fencer::check_invariants() const {
         base::ensure(!operation.requests.empty() || operation.executor, "an operation that nobody wants");
         base::ensure(!operation.executor || is_member(*operation.executor), "an executor outside the group");
         base::ensure(operation.executor != victim, "a node that shoots itself");
+        base::ensure(!operation.begin_at || operation.executor == settings_.self, "a claim that holds only here");
         for (const auto& [key, asked] : operation.requests) {
             base::ensure(is_member(key.first), "a request of a node outside the group");
             base::ensure(!lives_.is_dead({victim, key.second}), "a request that is answered already");

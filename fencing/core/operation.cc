@@ -2,6 +2,11 @@
 
 namespace fencing {
 
+void Operation::release() {
+    executor.reset();
+    begin_at.reset();
+}
+
 void Operation::describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const {
     out.begin_object();
     out.member("victim", victim.value).member("waited_ms", (now - since).to_milliseconds());

@@ -32,6 +32,9 @@ struct Operation {
     std::string asker;
     std::string reason;
 
+    // The claim that held is over.
+    void release();
+
     std::optional<std::uint32_t> claim_sent;  // local: our claim of this attempt is on its way
     std::optional<base::Instant> begin_at;    // local: our claim holds; the agents start then
 

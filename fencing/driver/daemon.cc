@@ -99,7 +99,7 @@ void Daemon::arm_timer() {
     const auto deadline = fencer_.next_deadline();
     if (!deadline) return timer_.reset();
     const auto wait = std::max(*deadline - base::monotonic_now(), base::Duration{});
-    timer_ = loop_.after(wait, [this] { step(TimePassed{}); });
+    timer_ = loop_.after(wait, [this] { step(TimePassed{base::wall_now()}); });
 }
 
 void Daemon::perform(const Action& action) {

@@ -146,7 +146,7 @@ void Machine::arm_timer() {
     const auto armed = ++timer_;
     if (!deadline) return;
     world_.scheduler().at(std::max(*deadline, world_.scheduler().now() + Duration::microseconds(1)), [this, armed] {
-        if (daemon_ && timer_ == armed) step(fencing::TimePassed{});
+        if (daemon_ && timer_ == armed) step(fencing::TimePassed{wall()});
     });
 }
 
@@ -177,7 +177,10 @@ void Machine::carry_out(const fencing::ReportFenced& action) {
     world_.note(node(),
                 "reports dead: node " + std::to_string(action.dead.node.value) + " " + action.dead.incarnation.text());
     auto since = world_.scheduler().now();
-    if (const auto wish = wishes_.find(action.dead); wish != wishes_.end()) {
+    const auto wish = wishes_.find(action.dead);
+    // Whichever life: an answer to those that ask, if they did not withdraw while the daemon was paused.
+    if (wish == wishes_.end() && action.dead.incarnation.is_nil()) return;
+    if (wish != wishes_.end()) {
         for (const auto& [client, when] : wish->second) since = std::min(since, when);
         wishes_.erase(wish);
     }

@@ -54,7 +54,7 @@ void Machine::arm_fencer() {
     fencer_armed_ = deadline;
     later(std::max(*deadline - world_.scheduler().now(), base::Duration::microseconds(1)), [this] {
         fencer_armed_.reset();
-        step(fencing::Event(fencing::TimePassed{}));
+        step(fencing::Event(fencing::TimePassed{wall(world_.scheduler().now())}));
     });
 }
 

@@ -319,5 +319,140 @@ TEST_F(FencerTest, ADaemonThatHangsIsOverlooked) {
     EXPECT_TRUE(has_ordered_off());
 }
 
+// A daemon that was paused says what it wanted to say before it learns of the join.
+TEST_F(FencerTest, AClaimThatComesBeforeTheHelloOfItsSenderIsVoid) {
+    step(QuorumChanged{true});
+    view({1, 2}, {1, 2}, {});
+    ask_for_b();
+    agent_ends(0);
+    step(MessageDelivered{{{2}, 20}, Request{{life_a, "link lost", "blockrepd on b"}}});
+    step(MessageDelivered{{{1}, 10}, Overlook{{2}}});
+    deaf_ = true;
+    step(MessageDelivered{{{2}, 20}, Claim{{1}, 0}});
+    step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {{life_a, "link lost", "blockrepd on b"}}, {}}});
+    deaf_ = false;
+    step(MessageDelivered{{{1}, 10}, Claim{{2}, 0}});
+    EXPECT_TRUE(has_ordered_off()) << "b's claim counted, though b does not know that it claims";
+}
+
+TEST_F(FencerTest, WhoIsUnheardDoesNotClaim) {
+    step(QuorumChanged{true});
+    deaf_ = true;
+    view({1, 2}, {1, 2}, {});
+    step(MessageDelivered{{{2}, 20}, Hello{life_b.incarnation, {}, {}, {}}});
+    step(MessageDelivered{{{2}, 20}, Overlook{{1}}});
+    ask_for_b();
+    agent_ends(0);
+    step(MessageDelivered{{{1}, 10}, Request{{life_b, "link lost", "blockrepd on a"}}});
+    let_pass(Duration::seconds(10));
+    const auto is_claim = [](const auto& action) {
+        const auto* sent = std::get_if<Multicast>(&action);
+        return sent != nullptr && std::holds_alternative<Claim>(sent->message);
+    };
+    EXPECT_TRUE(std::ranges::none_of(actions_, is_claim));
+    step(MessageDelivered{{{1}, 10}, Hello{life_a.incarnation, {}, {{life_b, "link lost", "blockrepd on a"}}, {}}});
+    let_pass(Duration::seconds(10));
+    EXPECT_TRUE(std::ranges::any_of(actions_, is_claim));
+}
+
+TEST_F(FencerTest, RequestsOfWhoIsOverlookedWaitForItsHello) {
+    step(QuorumChanged{true});
+    view({1, 2}, {1, 2}, {});
+    step(MessageDelivered{{{2}, 20}, Request{{life_a, "link lost", "blockrepd on b"}}});
+    let_pass(Duration::seconds(4));
+    step(MessageDelivered{{{2}, 20}, Claim{{1}, 0}});
+    base::JsonWriter out;
+    fencer_.describe(now_, out);
+    EXPECT_NE(out.text().find("\"fences\":[]"), std::string::npos) << out.text();
+}
+
+// Claims of ours may be on their way: a Hello would say that we execute nothing.
+TEST_F(FencerTest, ARumourIsCorrectedWithoutAHello) {
+    both_are_members();
+    actions_.clear();
+    step(MessageDelivered{{{2}, 20}, Request{{{{1}, uuid(8)}, "link lost", "blockrepd on b"}}});
+    EXPECT_TRUE(fencer_.lives().is_dead({{1}, uuid(8)}));
+    for (const auto& action : actions_) {
+        const auto* sent = std::get_if<Multicast>(&action);
+        EXPECT_FALSE(sent != nullptr && std::holds_alternative<Hello>(sent->message));
+    }
+}
+
+// Two that shoot at each other when they meet again, each with a second level left.
+class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(CrossedShots, OnlyTheShotThatGoesFirstGoesOn) {
+    const base::NodeId self{GetParam()};
+    const base::NodeId other{3 - GetParam()};
+    const auto& own_life = self == base::NodeId{1} ? life_a : life_b;
+    const auto& other_life = self == base::NodeId{1} ? life_b : life_a;
+    auto settings = pair();
+    settings.self = self;
+    for (auto& [node, plan] : settings.nodes) plan.levels.push_back({"pdu-" + plan.name});
+    Fencer fencer(settings, own_life.incarnation, {});
+    base::Instant now;
+    Actions actions;
+    const auto view = [&](std::vector<base::NodeId> members, std::vector<base::NodeId> joined) {
+        base::GroupView out;
+        for (const auto node : members) out.members.push_back({node, node.value});
+        for (const auto node : joined) out.joined.push_back({node, node.value});
+        fencer.step(ViewChanged{out}, now, actions);
+    };
+    const auto says = [&](base::NodeId node, Message message) {
+        fencer.step(MessageDelivered{{node, node.value}, std::move(message)}, now, actions);
+    };
+    const auto ends = [&](AgentExit exit) {
+        for (auto i = actions.rbegin(); i != actions.rend(); ++i) {
+            if (const auto* run = std::get_if<RunAgent>(&*i)) {
+                return fencer.step(AgentFinished{run->run, exit, 1, "", {}}, now, actions);
+            }
+        }
+    };
+    const auto orders = [&] {
+        return std::ranges::count_if(actions, [](const auto& action) {
+            const auto* run = std::get_if<RunAgent>(&action);
+            return run != nullptr && run->action == AgentAction::off;
+        });
+    };
+    const OpenRequest own_wish{other_life, "link lost", "blockrepd"};
+    const OpenRequest its_wish{own_life, "link lost", "blockrepd"};
+
+    fencer.step(QuorumChanged{true}, now, actions);
+    view({self}, {self});
+    says(self, Hello{own_life.incarnation, {}, {}, {}});
+    fencer.step(FenceRequested{"1", other_life, "link lost", "blockrepd"}, now, actions);
+    ends(AgentExit::timed_out);
+    ends(AgentExit::timed_out);
+    says(self, Request{own_wish});
+    now = now + Duration::seconds(2);
+    fencer.step(TimePassed{}, now, actions);
+    says(self, Claim{other, 0});
+    ASSERT_EQ(orders(), 1);
+    view({self, other}, {other});
+    ends(AgentExit::timed_out);  // the order
+    ends(AgentExit::timed_out);  // the status
+    EXPECT_EQ(orders(), 1) << "nobody knows yet what the other does";
+    says(self, Hello{own_life.incarnation, {}, {own_wish}, {{other, 0}}});
+    says(other, Hello{other_life.incarnation, {}, {its_wish}, {{self, 0}}});
+    now = now + Duration::seconds(60);
+    fencer.step(TimePassed{}, now, actions);
+    EXPECT_EQ(orders(), 1) << "the other's shot is under way";
+    const bool goes_first = self == base::NodeId{1};
+    const bool given_up = std::ranges::any_of(actions, [](const auto& action) {
+        const auto* sent = std::get_if<Multicast>(&action);
+        const auto* end = sent == nullptr ? nullptr : std::get_if<Finished>(&sent->message);
+        return end != nullptr && end->entry.outcome == Outcome::failed;
+    });
+    EXPECT_EQ(given_up, !goes_first);
+    HistoryEntry failure{.victim = self, .executor = other, .finished = {5}};
+    failure.outcome = Outcome::failed;
+    says(other, Finished{failure});
+    now = now + Duration::seconds(1);
+    fencer.step(TimePassed{}, now, actions);
+    EXPECT_EQ(orders(), goes_first ? 2 : 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(BothSides, CrossedShots, ::testing::Values(1U, 2U));
+
 }  // namespace
 }  // namespace fencing
