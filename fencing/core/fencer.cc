@@ -86,8 +86,8 @@ void Fencer::on(const QuorumChanged& event, base::Instant, Actions& actions) {
 
 void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions) {
     if (looked_at(event, now, actions)) return;
-    regulate_orders(now);
     for (auto& [victim, running] : running_) {
+        regulate_orders(victim, running, now + order_pause, now);
         if (!running.execution.on_agent(event, now, next_run_, actions)) continue;
         conclude(victim, event.wall, now, actions);
         return;
@@ -100,9 +100,11 @@ void Fencer::on(const AbsenceAsked& event, base::Instant, Actions& actions) {
 }
 
 void Fencer::on(const TimePassed& event, base::Instant now, Actions& actions) {
-    regulate_orders(now);
     std::vector<base::NodeId> ended;
     for (auto& [victim, running] : running_) {
+        const auto due = running.execution.next_deadline();
+        const bool is_late = due && now > *due + longest_lateness;
+        regulate_orders(victim, running, is_late ? now + order_pause : now, now);
         running.execution.on_time(now, next_run_, actions);
         if (running.execution.state() != Execution::State::running) ended.push_back(victim);
     }
@@ -140,15 +142,12 @@ bool Fencer::looked_at(const AgentFinished& event, base::Instant now, Actions& a
 // An attempt with several devices may go on over splits and merges. Each of its orders keeps to the slots, and is given
 // only when nobody can be shooting us: two that began to shoot each other while they were apart must not go on
 // together.
-void Fencer::regulate_orders(base::Instant now) {
-    for (auto& [victim, running] : running_) {
-        if (running.question) continue;
-        auto& execution = running.execution;
-        execution.hold_orders_until(!is_in_slot(victim, now) ? next_slot(victim, now)
-                                    : others_come_first()    ? now + order_poll
-                                                             : now);
-        execution.forbid_orders(must_yield_to_own_shooter(victim));
-    }
+void Fencer::regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now) {
+    if (running.question) return;
+    if (others_come_first()) earliest = now + order_pause;
+    if (!is_in_slot(victim, earliest)) earliest = next_slot(victim, earliest);
+    running.execution.hold_orders_until(earliest);
+    running.execution.forbid_orders(must_yield_to_own_shooter(victim));
 }
 
 // Among the members of the group; whoever shoots us from elsewhere is kept apart by slots or by quorum.

@@ -48,8 +48,11 @@ class Fencer {
   private:
     // After a join all are heard before anybody is shot: they may be shooting already. Who hangs is overlooked.
     static constexpr auto longest_silence = base::Duration::seconds(3);
-    // How often an attempt whose next order has to wait for others asks again.
-    static constexpr auto order_poll = base::Duration::milliseconds(200);
+    // Between the end of an agent and the next order of its attempt; and how often one that has to wait asks again.
+    // What the group has told meanwhile has been delivered then, also to a daemon that was paused.
+    static constexpr auto order_pause = base::Duration::milliseconds(200);
+    // Whoever shoots later than it meant to was paused: others may have overlooked it. Less than longest_silence.
+    static constexpr auto longest_lateness = base::Duration::seconds(1);
     // Later candidates claim when the earlier ones do not, each this much later.
     static constexpr auto turn = base::Duration::seconds(3);
     // Whoever wanted somebody dead who is back in the group is given time to say that it no longer does.
@@ -137,7 +140,7 @@ class Fencer {
     void launch(base::NodeId victim, Running running, base::Instant now, Actions& actions);
     void look_first(base::NodeId victim, base::Instant now, Actions& actions);
     bool looked_at(const AgentFinished& event, base::Instant now, Actions& actions);
-    void regulate_orders(base::Instant now);
+    void regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now);
     bool others_come_first() const;
     bool must_yield_to_own_shooter(base::NodeId victim) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;

@@ -255,8 +255,9 @@ void Fencer::decline_what_has_not_begun(Actions& actions) {
 void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
     for (auto& [victim, operation] : operations_) {
         if (!operation.begin_at || now < *operation.begin_at) continue;
+        const bool is_late = now > *operation.begin_at + longest_lateness;
         operation.begin_at.reset();
-        if (quorate_ && is_in_slot(victim, now) && !running_.contains(victim)) {
+        if (quorate_ && !is_late && is_in_slot(victim, now) && !running_.contains(victim)) {
             begin_attempt(victim, operation, now, actions);
         } else {
             actions.push_back(Multicast{Decline{victim, operation.attempts}});

@@ -378,6 +378,37 @@ TEST_F(FencerTest, ARumourIsCorrectedWithoutAHello) {
     }
 }
 
+// One of three that was paused while its claim held: the others may have gone on without it.
+TEST(FencerOfThree, AClaimThatBeginsTooLateIsGivenBack) {
+    for (const bool is_late : {false, true}) {
+        auto settings = pair();
+        settings.nodes[{3}] = {"c", {}, {{"bmc-c"}}};
+        Fencer fencer(settings, life_a.incarnation, {});
+        base::Instant now;
+        Actions actions;
+        base::GroupView view;
+        view.members = view.joined = {{{1}, 1}, {{2}, 2}, {{3}, 3}};
+        fencer.step(QuorumChanged{true}, now, actions);
+        fencer.step(ViewChanged{view}, now, actions);
+        for (const auto& life : {life_a, life_b, base::NodeIncarnation{{3}, uuid(3)}}) {
+            fencer.step(MessageDelivered{{life.node, 1}, Hello{life.incarnation, {}, {}, {}}}, now, actions);
+        }
+        now = now + Duration::seconds(10);
+        fencer.step(MessageDelivered{{{3}, 3}, Request{{life_b, "why", "who"}}}, now, actions);
+        fencer.step(MessageDelivered{{{1}, 1}, Claim{{2}, 0}}, now, actions);
+        now = now + settings.quorum_settle + Duration::milliseconds(is_late ? 1001 : 0);
+        actions.clear();
+        fencer.step(TimePassed{}, now, actions);
+        const auto is_decline = [](const auto& action) {
+            const auto* sent = std::get_if<Multicast>(&action);
+            return sent != nullptr && std::holds_alternative<Decline>(sent->message);
+        };
+        const auto is_run = [](const auto& action) { return std::holds_alternative<RunAgent>(action); };
+        EXPECT_EQ(std::ranges::any_of(actions, is_decline), is_late);
+        EXPECT_EQ(std::ranges::any_of(actions, is_run), !is_late);
+    }
+}
+
 // Two that shoot at each other when they meet again, each with a second level left.
 class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {};
 
@@ -431,6 +462,8 @@ TEST_P(CrossedShots, OnlyTheShotThatGoesFirstGoesOn) {
     view({self, other}, {other});
     ends(AgentExit::timed_out);  // the order
     ends(AgentExit::timed_out);  // the status
+    now = now + Duration::seconds(2);
+    fencer.step(TimePassed{}, now, actions);
     EXPECT_EQ(orders(), 1) << "nobody knows yet what the other does";
     says(self, Hello{own_life.incarnation, {}, {own_wish}, {{other, 0}}});
     says(other, Hello{other_life.incarnation, {}, {its_wish}, {{self, 0}}});
