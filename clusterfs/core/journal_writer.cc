@@ -38,6 +38,11 @@ void JournalWriter::note_change(Transaction& transaction) {
     if (!commit_due_) commit_due_ = io_.now() + commit_interval_;
 }
 
+void JournalWriter::note_data_written(FileData what, InodeNumber inode) {
+    data_written_ = std::max(data_written_, std::optional(what));
+    data_of_.insert(inode);
+}
+
 bool JournalWriter::freed_recently(BlockNumber number) const {
     return covers(freed_running_, number) || covers(freed_committing_, number);
 }
@@ -86,6 +91,7 @@ void JournalWriter::start_commit() {
     commit_wanted_ = false;
     commit_due_.reset();
     const auto data = std::exchange(data_written_, std::nullopt);
+    flushed_data_of_ = std::exchange(data_of_, {});
     current_waiters_ = std::exchange(next_waiters_, {});
     if (cache_.running_blocks() == 0 && !data) return answer(current_waiters_, {});
     committing_ = true;
@@ -140,6 +146,7 @@ void JournalWriter::commit_done() {
     committing_ = false;
     ++commits_;
     freed_committing_.clear();
+    flushed_data_of_.clear();
     callbacks_.committed();
     answer(current_waiters_, {});
     callbacks_.progressed();

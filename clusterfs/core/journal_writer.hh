@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/json_writer.hh"
@@ -38,7 +39,10 @@ class JournalWriter {
 
     // An operation's transaction was applied to the cache.
     void note_change(Transaction& transaction);
-    void note_data_written(FileData what) { data_written_ = std::max(data_written_, std::optional(what)); }
+    void note_data_written(FileData what, InodeNumber inode);
+    // Data of the inode was written that no flush has begun to cover, or none has covered yet.
+    bool data_waits(InodeNumber inode) const { return data_of_.contains(inode); }
+    bool data_is_dirty(InodeNumber inode) const { return data_waits(inode) || flushed_data_of_.contains(inode); }
     bool freed_recently(BlockNumber number) const;
 
     // `done` once everything that was changed or noted before is durable.
@@ -92,7 +96,9 @@ class JournalWriter {
     using Freed = std::map<BlockNumber, std::uint32_t>;
     Freed freed_running_;
     Freed freed_committing_;
-    std::optional<FileData> data_written_;  // since the last commit began
+    std::optional<FileData> data_written_;   // since the last commit began
+    std::set<InodeNumber> data_of_;          // whose it is
+    std::set<InodeNumber> flushed_data_of_;  // of the commit under way
     bool commit_wanted_ = false;
     bool committing_ = false;
     std::optional<base::Instant> commit_due_;

@@ -9,6 +9,7 @@
 namespace clusterfs {
 namespace {
 
+base::Probe probe_early("clusterfs: a lock that is used is cleaned for another node");
 base::Probe probe_given_back("clusterfs: a lock is given back for another node");
 base::Probe probe_refused("clusterfs: a lock is refused");
 base::Probe probe_deletion_asked("clusterfs: the open lock of a deleted file is asked for");
@@ -276,15 +277,29 @@ base::Instant LockCache::free_at(const LockName& name, const Lock& lock) const {
     const auto longest = lock.granted_at + minimum_hold_;
     const bool is_file = name.type == LockType::inode && !owner_.may_be_directory(name.number);
     if (lock.pins > 0 || !is_file) return longest;
-    const bool is_now_and_then = lock.used_at - lock.busy_since < base::Duration{minimum_hold_.nanoseconds / 4};
-    const bool is_read_there = lock.other == LockMode::shared;
-    const auto pause = base::Duration{minimum_hold_.nanoseconds / (is_now_and_then && is_read_there ? 64 : 16)};
+    const auto pause = base::Duration{minimum_hold_.nanoseconds / (is_read_after_change(name, lock) ? 64 : 16)};
     return std::min(longest, std::max(lock.granted_at, lock.used_at) + pause);
+}
+
+// A file that is changed here now and then, and that the other node wants to read.
+bool LockCache::is_read_after_change(const LockName& name, const Lock& lock) const {
+    const bool is_file = name.type == LockType::inode && !owner_.may_be_directory(name.number);
+    const bool is_now_and_then = lock.used_at - lock.busy_since < base::Duration{minimum_hold_.nanoseconds / 4};
+    return is_file && is_now_and_then && lock.other == LockMode::shared;
+}
+
+// What was changed is committed and put in place while the data is still being written and the pause goes by. Whoever
+// is busy with the file would pay for it with each change.
+void LockCache::clean_early(const LockName& name, const Lock& lock) {
+    if (!is_read_after_change(name, lock) || owner_.make_clean(name)) return;
+    probe_early.hit();
+    early_.insert(name);
 }
 
 void LockCache::advance(const LockName& name, base::Instant now, Actions& actions) {
     auto* lock = find(name);
     if (lock == nullptr) return;
+    early_.erase(name);
     if (lock->phase == Phase::idle) {
         if (!conflicts(lock->mode, lock->other)) {
             lock->other = LockMode::none;
@@ -298,10 +313,11 @@ void LockCache::advance(const LockName& name, base::Instant now, Actions& action
         }
         if (must_keep_now(name, *lock, now)) {
             if (!lock->hurried) request_waited(name, *lock, actions);
-            return;
+            return clean_early(name, *lock);
         }
         begin_to_give_back(name, *lock, now, actions);
     }
+    if (lock->phase == Phase::parked && lock->pins > 0) clean_early(name, *lock);
     if (lock->phase == Phase::parked && lock->pins == 0) {
         if (std::exchange(lock->forget_again, false)) {
             lock->phase = Phase::revoking;
@@ -344,6 +360,7 @@ void LockCache::give_back(const LockName& name, Lock& lock, base::Instant now, A
     cleaning_.erase(name);
     lock.phase = Phase::idle;
     lock.mode = lock.keep;
+    lock.read_there = lock.keep == LockMode::shared;
     lock.hurried = false;
     lock.made_here = false;
     if (lock.mode == LockMode::none) {
@@ -391,6 +408,12 @@ void LockCache::note_made(InodeNumber inode) {
 bool LockCache::open_nowhere(InodeNumber inode) const {
     const auto* lock = find(inode_lock(inode));
     return lock != nullptr && lock->made_here && !is_open(inode);
+}
+
+bool LockCache::reader_follows(InodeNumber inode, base::Instant now) const {
+    const auto* lock = find(inode_lock(inode));
+    return lock != nullptr && lock->mode == LockMode::exclusive && lock->read_there &&
+           now - lock->granted_at < minimum_hold_;
 }
 
 bool LockCache::may_kernel_cache(InodeNumber inode) {
@@ -457,6 +480,8 @@ void LockCache::check_invariants() const {
         base::ensure(lock.pins == 0 || lock.mode != LockMode::none, "a pinned lock is held");
         base::ensure(lock.phase != Phase::cleaning || lock.pins == 0, "a pinned lock is not given back");
         base::ensure((lock.mode == LockMode::none) == (lock.tenure == 0), "a held lock has a tenure");
+        base::ensure(lock.phase == Phase::idle || lock.pins > 0 || !early_.contains(name),
+                     "cleaned early is what is used");
         base::ensure(lock.timer.has_value() == (lock.timer && timers_.contains({*lock.timer, name})),
                      "timers are listed");
     }

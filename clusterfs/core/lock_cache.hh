@@ -81,8 +81,9 @@ class LockCache {
 
     // Goes as far as the lock's state allows.
     void advance(const LockName& name, base::Instant now, Actions& actions);
-    // Those whose covered blocks are awaited.
+    // Those whose covered blocks are awaited; and those that are still used, but will be given back soon.
     const std::set<LockName>& cleaning() const { return cleaning_; }
+    const std::set<LockName>& cleaned_early() const { return early_; }
 
     // Of inodes by their open lock: pinned here; and somebody, here or elsewhere, asked for it exclusively since it is,
     // as who wants to delete the inode does.
@@ -91,6 +92,9 @@ class LockCache {
     // Made by an operation of this node. As long as its lock stays exclusive, no other node can have it open.
     void note_made(InodeNumber inode);
     bool open_nowhere(InodeNumber inode) const;
+
+    // The inode's lock has just come back from another node that reads it after each change, and will ask again.
+    bool reader_follows(InodeNumber inode, base::Instant now) const;
 
     bool may_kernel_cache(InodeNumber inode);
     void note_read_served(InodeNumber inode);
@@ -127,6 +131,7 @@ class LockCache {
         bool read_served = false;       // since the invalidation began
         bool forget_again = false;      // a directory was being listed when the kernel had forgotten it
         bool deletion_wanted = false;   // of an open lock: asked for exclusively since it is pinned
+        bool read_there = false;        // what the other node wanted when it was last given back
         bool made_here = false;         // of an inode's lock: exclusive since the inode was made
         Ticket invalidation = 0;
         std::uint64_t tenure = 0;
@@ -141,6 +146,8 @@ class LockCache {
     void note_used(Lock& lock, base::Instant now);
     bool must_keep_now(const LockName& name, Lock& lock, base::Instant now);
     base::Instant free_at(const LockName& name, const Lock& lock) const;
+    bool is_read_after_change(const LockName& name, const Lock& lock) const;
+    void clean_early(const LockName& name, const Lock& lock);
     void lower_open_lock(const LockName& name, Lock& lock, base::Instant now, Actions& actions);
     void release_open_lock_of(InodeNumber inode, base::Instant now, Actions& actions);
     void set_timer(const LockName& name, Lock& lock, std::optional<base::Instant> when);
@@ -149,6 +156,7 @@ class LockCache {
     base::Duration minimum_hold_;
     std::map<LockName, Lock> locks_;
     std::set<LockName> cleaning_;
+    std::set<LockName> early_;
     std::map<Ticket, LockName> invalidations_;
     std::set<std::pair<base::Instant, LockName>> timers_;
     std::uint64_t next_tenure_ = 1;

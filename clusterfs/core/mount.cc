@@ -47,7 +47,7 @@ bool Mount::close(InodeNumber inode, base::Instant now, base::WallTime wall, Act
     return nameless && !s.locks.is_open(inode);
 }
 
-void Mount::note_data_written(FileData what) { state_->journal.note_data_written(what); }
+void Mount::note_data_written(FileData what, InodeNumber inode) { state_->journal.note_data_written(what, inode); }
 
 void Mount::commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions) {
     auto& s = *state_;
@@ -82,6 +82,9 @@ bool Mount::may_cache(InodeNumber inode) const { return state_->locks.may_kernel
 
 void Mount::note_read_served(InodeNumber inode) { state_->locks.note_read_served(inode); }
 
+bool Mount::reader_follows(InodeNumber inode, base::Instant now) const {
+    return state_->locks.reader_follows(inode, now);
+}
 std::uint64_t Mount::tenure(InodeNumber inode) const { return state_->locks.tenure(inode_lock(inode)); }
 
 void Mount::stop(base::Instant now, base::WallTime wall, Actions& actions) {

@@ -135,8 +135,8 @@ class Mount : private ViewSource {
     // for the open lock; what it told too late, it finds itself (MountOrphans).
     [[nodiscard]] bool close(InodeNumber inode, base::Instant now, base::WallTime wall, Actions& actions);
     // File data was written to the device since the last flush: the next commit flushes, before its record counts if
-    // any of it becomes visible by it (README, invariant 7).
-    void note_data_written(FileData what);
+    // any of it becomes visible by it (README, invariant 7). The inode's lock is pinned, and not given back before.
+    void note_data_written(FileData what, InodeNumber inode);
     // Everything that completed before is durable when `done` is called (fsync, sync).
     void commit(Completion done, base::Instant now, base::WallTime wall, Actions& actions);
     void step(Event event, base::Instant now, base::WallTime wall, Actions& actions);
@@ -148,6 +148,9 @@ class Mount : private ViewSource {
     void note_read_served(InodeNumber inode);
     // A number that changes whenever the inode's lock was given up in between: what was known of its data is void.
     std::uint64_t tenure(InodeNumber inode) const;
+    // What is written to the inode now will at once be read on another node. Written stable, it need not be noted, and
+    // no flush stands between it and the lock.
+    bool reader_follows(InodeNumber inode, base::Instant now) const;
 
     // Commits, writes everything in place, marks the journal clean, gives every lock back; ends in Stopped.
     void stop(base::Instant now, base::WallTime wall, Actions& actions);

@@ -24,10 +24,11 @@ Mount::State::State(MountOptions given, std::uint64_t device_blocks, const ViewS
 
 bool Mount::State::make_clean(const LockName& name) {
     const auto dirt = cache.dirt_under(name);
-    if (!dirt.any()) return true;
+    const bool is_inode = name.type == LockType::inode;
+    if (!dirt.any() && !(is_inode && journal.data_is_dirty(name.number))) return true;
     // It never will be: the lock is wanted elsewhere, and only a replay of our journal can let it go.
     withdrawing |= journal.failed();
-    if (dirt.uncommitted) journal.commit_soon();
+    if (dirt.uncommitted || (is_inode && journal.data_waits(name.number))) journal.commit_soon();
     if (!dirt.uncommitted && !dirt.committing) journal.write_in_place(name);
     return false;
 }
@@ -189,6 +190,8 @@ void Mount::State::settle() {
         if (std::exchange(progressed, false)) {
             const auto cleaning = locks.cleaning();
             for (const auto& name : cleaning) locks.advance(name, io.now(), io.actions());
+            const auto early = locks.cleaned_early();
+            for (const auto& name : early) locks.advance(name, io.now(), io.actions());
         }
         operations.run_ready();
         if (journal.has_space()) operations.on_space();

@@ -94,7 +94,7 @@ class Append : public std::enable_shared_from_this<Append> {
 
     // In this order: whoever commits the inode as it will be finds that data was written, and then the data.
     void make_visible() {
-        filesystem_.driver().note_data_written(FileData::becomes_visible);
+        filesystem_.driver().note_data_written(FileData::becomes_visible, request_.inode.number);
         filesystem_.run(
             [self = shared_from_this()](View& view) {
                 return operations::finish_write(view, self->request_.inode, self->plan(), self->request_.clear_set_ids);

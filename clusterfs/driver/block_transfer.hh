@@ -19,8 +19,8 @@ class BlockTransfer : public std::enable_shared_from_this<BlockTransfer> {
     }
 
     void read(std::uint64_t offset, base::MutableByteView into) { device_.read(offset, into, one_more()); }
-    void write(std::uint64_t offset, base::ByteView from) {
-        device_.write(offset, from, base::Durability::cached, one_more());
+    void write(std::uint64_t offset, base::ByteView from, base::Durability durability = base::Durability::cached) {
+        device_.write(offset, from, durability, one_more());
     }
     void finish_starting() { ended({}); }
 

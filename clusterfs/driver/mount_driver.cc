@@ -81,9 +81,14 @@ bool MountDriver::close(InodeNumber inode) {
     return may_be_nameless;
 }
 
-void MountDriver::note_data_written(FileData what) {
+void MountDriver::note_data_written(FileData what, InodeNumber inode) {
     const std::lock_guard lock(mutex_);
-    mount_.note_data_written(what);
+    mount_.note_data_written(what, inode);
+}
+
+bool MountDriver::reader_follows(InodeNumber inode) {
+    const std::lock_guard lock(mutex_);
+    return mount_.reader_follows(inode, base::monotonic_now());
 }
 
 void MountDriver::stop() {

@@ -44,7 +44,8 @@ class MountDriver {
     void commit(Mount::Completion done);
     void unpin(const LockName& name);
     [[nodiscard]] bool close(InodeNumber inode);
-    void note_data_written(FileData what);
+    void note_data_written(FileData what, InodeNumber inode);
+    bool reader_follows(InodeNumber inode);
     void stop();
 
     // Inside an operation, that is under the mutex, with the lock of the inode: may the kernel keep what is answered,

@@ -74,9 +74,11 @@ class Performer : public std::enable_shared_from_this<Performer> {
         if (plan_.before) plan_.clear_old(*plan_.before, before_.span(0, block_size));
 
         auto transfer = transfer_then(&Performer::make_visible);
+        is_stable_ = plan_.replaces_old && filesystem_.driver().reader_follows(inode_.number);
+        const auto durability = is_stable_ ? base::Durability::stable : base::Durability::cached;
         for (const auto& segment : plan_.segments) {
             const auto from = (segment.file_block - plan_.segments.front().file_block) * block_size;
-            transfer->write(segment.block * block_size, blocks_.span(from, segment.count * block_size));
+            transfer->write(segment.block * block_size, blocks_.span(from, segment.count * block_size), durability);
         }
         if (plan_.before) transfer->write(plan_.before->block * block_size, before_.span(0, block_size));
         transfer->finish_starting();
@@ -94,7 +96,8 @@ class Performer : public std::enable_shared_from_this<Performer> {
     }
 
     void make_visible() {
-        filesystem_.driver().note_data_written(plan_.written());
+        if (!is_stable_) filesystem_.driver().note_data_written(plan_.written(), inode_.number);
+        if (plan_.replaces_old) return done_({});
         filesystem_.driver().run(
             [self = shared_from_this()](View& view) {
                 return operations::finish_write(view, self->inode_, self->plan_, self->clear_set_ids_);
@@ -110,6 +113,7 @@ class Performer : public std::enable_shared_from_this<Performer> {
     const base::ByteView data_;
     const bool clear_set_ids_;
     Done done_;
+    bool is_stable_ = false;
     IoBuffer blocks_;
     IoBuffer before_;
 };

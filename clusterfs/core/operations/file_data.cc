@@ -50,11 +50,16 @@ WritePlan nothing_to_write(std::uint64_t offset) {
     return plan;
 }
 
+base::Result<void> note_change(View& view, InodeNumber number, bool clear_set_ids) {
+    BASE_ASSIGN(auto* inode, modify_inode(view, number));
+    touch_modified(view, *inode);
+    return clear_set_ids ? drop_privileges(view, number) : base::Result<void>{};
+}
+
 base::Result<WritePlan> write_into_inode(View& view, const WriteRequest& request, std::uint64_t offset) {
     BASE_ASSIGN(auto* inode, modify_inode(view, request.inode.number));
     write_inline(*inode, offset, request.data);
-    touch_modified(view, *inode);
-    if (request.clear_set_ids) BASE_TRY(drop_privileges(view, request.inode.number));
+    BASE_TRY(note_change(view, request.inode.number, request.clear_set_ids));
     auto plan = nothing_to_write(offset);
     plan.length = request.data.size();
     return plan;
@@ -73,7 +78,9 @@ base::Result<WritePlan> move_out(View& view, const Inode& inode, std::uint64_t o
     return plan;
 }
 
-base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uint64_t offset, std::uint64_t length) {
+base::Result<WritePlan> write_to_blocks(View& view, const WriteRequest& request, std::uint64_t offset,
+                                        std::uint64_t length) {
+    const auto number = request.inode.number;
     BASE_ASSIGN(const auto* inode, read_inode(view, number));
     WritePlan plan;
     if (offset + length > inode->size) {
@@ -92,6 +99,7 @@ base::Result<WritePlan> write_to_blocks(View& view, InodeNumber number, std::uin
     plan.appends =
         offset == inode->size && (plan.partial.empty() || plan.partial.front().begin == plan.partial.front().valid);
     plan.replaces_old = !plan.has_unwritten && offset + plan.length <= inode->size;
+    if (plan.replaces_old) BASE_TRY(note_change(view, number, request.clear_set_ids));
     plan.pins = {inode_lock(number)};
     BASE_TRY(view.pin(inode_lock(number), LockMode::exclusive));
     return plan;
@@ -133,11 +141,11 @@ base::Result<WritePlan> begin_write(View& view, const WriteRequest& request) {
         if (inode->size > 0) return move_out(view, *inode, offset, length);
         BASE_TRY(make_extents(view, request.inode.number));
     }
-    return write_to_blocks(view, request.inode.number, offset, length);
+    return write_to_blocks(view, request, offset, length);
 }
 
 base::Result<void> finish_write(View& view, InodeReference reference, const WritePlan& plan, bool clear_set_ids) {
-    if (plan.done || plan.again) return {};
+    if (plan.done || plan.again || plan.replaces_old) return {};
     BASE_ASSIGN(auto* inode, lock_and_modify(view, reference));
     const auto number = reference.number;
     if (plan.staging != 0) {
@@ -148,9 +156,7 @@ base::Result<void> finish_write(View& view, InodeReference reference, const Writ
     }
     if (plan.length == 0) return {};
     if (!plan.zeros) inode->size = std::max(inode->size, plan.offset + plan.length);
-    touch_modified(view, *inode);
-    if (clear_set_ids) BASE_TRY(drop_privileges(view, number));
-    return {};
+    return note_change(view, number, clear_set_ids);
 }
 
 base::Result<void> abandon_write(View& view, InodeReference reference, const WritePlan& plan) {

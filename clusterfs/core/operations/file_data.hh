@@ -89,7 +89,9 @@ struct WritePlan {
     // it belongs to the file again.
     void clear_old(const PartialBlock& block, base::MutableByteView image) const;
 };
-// Allocates what is missing as unwritten extents. ENOSPC only when not even one block can be had; EFBIG.
+// Allocates what is missing as unwritten extents. Where only old bytes are replaced, the inode is changed already
+// (times, set-id bits), and there is nothing left to do after the device. ENOSPC only when not even one block can be
+// had; EFBIG.
 base::Result<WritePlan> begin_write(View& view, const WriteRequest& request);
 // After all of it is on the device. `clear_set_ids` as in the request.
 base::Result<void> finish_write(View& view, InodeReference inode, const WritePlan& plan, bool clear_set_ids);

@@ -167,11 +167,12 @@ void FileTask::write_blocks() {
     for (const auto& segment : plan_.segments) {
         for (std::uint64_t i = 0; i < segment.count; ++i) images[segment.block + i] = image_of(segment.file_block + i);
     }
-    const auto written = [self = shared_from_this()] {
-        self->node_.mount().note_data_written(self->plan_.written());
+    const bool stable = plan_.replaces_old && node_.reader_follows(request_.inode.number);
+    const auto written = [self = shared_from_this(), stable] {
+        if (!stable) self->node_.mount().note_data_written(self->plan_.written(), self->request_.inode.number);
         self->finish_plan();
     };
-    if (!plan_.appends) return node_.write_data(images, written);
+    if (!plan_.appends) return node_.write_data(images, stable, written);
     node_.append_data(request_.inode.number, images);
     written();
 }

@@ -116,7 +116,7 @@ void Node::read_data(const std::vector<BlockNumber>& numbers,
 void Node::append_data(InodeNumber inode, const std::map<BlockNumber, Block>& blocks) {
     const auto id = ++last_append_;
     appends_[id] = inode;
-    write_data(blocks, [this, id] { appended(id); });
+    write_data(blocks, false, [this, id] { appended(id); });
 }
 
 void Node::appended(std::uint64_t id) {
@@ -146,10 +146,12 @@ void Node::when_written(const std::function<bool(InodeNumber)>& concerns, std::f
     waiters_.push_back(std::move(waiter));
 }
 
-void Node::write_data(const std::map<BlockNumber, Block>& blocks, std::function<void()> done) {
+bool Node::reader_follows(InodeNumber inode) const { return mount_->reader_follows(inode, world_.scheduler.now()); }
+
+void Node::write_data(const std::map<BlockNumber, Block>& blocks, bool stable, std::function<void()> done) {
     std::vector<Device::Request> requests;
     for (const auto& [number, block] : blocks) {
-        requests.push_back(world_.device.begin_write(index_, number, {std::make_shared<Block>(block)}, false));
+        requests.push_back(world_.device.begin_write(index_, number, {std::make_shared<Block>(block)}, stable));
     }
     after_io(
         [this, requests] {

@@ -50,7 +50,9 @@ class Node {
     // File data, past the mount.
     void read_data(const std::vector<clusterfs::BlockNumber>& numbers,
                    std::function<void(const std::map<clusterfs::BlockNumber, clusterfs::Block>&)> done);
-    void write_data(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks, std::function<void()> done);
+    void write_data(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks, bool stable,
+                    std::function<void()> done);
+    bool reader_follows(clusterfs::InodeNumber inode) const;
     // As the driver appends (driver/appended_data): under way when this returns; every flush waits for it.
     void append_data(clusterfs::InodeNumber inode, const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks);
     // When what was appended to that file until now is on the device; at once, perhaps.

@@ -172,7 +172,7 @@ TEST_F(MountCommit, FlushesBesideTheRecordWhereDataOnlyReplacesOld) {
     rig.start();
     rig.hold_flushes = true;
     ASSERT_TRUE(rig.run(set_time(root, 42)));
-    rig.mount().note_data_written(FileData::replaces_old);
+    rig.mount().note_data_written(FileData::replaces_old, root);
     rig.log.clear();
     std::optional<base::Result<void>> committed;
     rig.begin_commit(committed);
@@ -186,8 +186,8 @@ TEST_F(MountCommit, FlushesBesideTheRecordWhereDataOnlyReplacesOld) {
     // Together with what becomes visible, that decides.
     rig.hold_flushes = true;
     ASSERT_TRUE(rig.run(set_time(root, 43)));
-    rig.mount().note_data_written(FileData::becomes_visible);
-    rig.mount().note_data_written(FileData::replaces_old);
+    rig.mount().note_data_written(FileData::becomes_visible, root);
+    rig.mount().note_data_written(FileData::replaces_old, root);
     rig.log.clear();
     rig.begin_commit(committed);
     EXPECT_TRUE(rig.actions<WriteBlocks>().empty());
@@ -199,7 +199,7 @@ TEST_F(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     Rig rig(*device);
     rig.start();
     ASSERT_TRUE(rig.run(set_time(root, 42)));
-    rig.mount().note_data_written(FileData::becomes_visible);
+    rig.mount().note_data_written(FileData::becomes_visible, root);
     rig.log.clear();
     ASSERT_TRUE(rig.commit());
     ASSERT_EQ(rig.log.size(), 2U);
@@ -445,7 +445,7 @@ TEST_F(MountCommit, StoppingWaitsForWhoWritesFileData) {
     }));
     rig.stop();
     EXPECT_FALSE(rig.stopped);
-    rig.mount().note_data_written(FileData::becomes_visible);
+    rig.mount().note_data_written(FileData::becomes_visible, root);
     EXPECT_TRUE(rig.run(set_time(root, 42)));
     rig.unpin(inode_lock(root));
     ASSERT_TRUE(rig.stopped && rig.stopped->has_value());
@@ -546,6 +546,60 @@ TEST_F(MountLocks, GivesAFileBackSoonThatIsNoLongerUsed) {
     rig.pass(base::Duration::microseconds(400));
     ASSERT_EQ(rig.actions<ReleaseLock>().size(), 1U);
     EXPECT_EQ(rig.actions<ReleaseLock>()[0].name, inode_lock(file));
+}
+
+// An overwrite under way: its inode need not wait for its data, but the lock has to.
+TEST_F(MountLocks, WhatIsReadThereIsCleanedWhileItIsStillBeingWritten) {
+    using Case = std::tuple<const char*, LockMode, int>;
+    for (const auto& [name, wanted, milliseconds] :
+         {Case{"a", LockMode::shared, 1}, Case{"b", LockMode::shared, 10}, Case{"c", LockMode::exclusive, 10}}) {
+        Rig rig(*device);
+        rig.start();
+        InodeNumber file = 0;
+        ASSERT_TRUE(rig.run([&, name = name](View& view) -> base::Result<void> {
+            BASE_ASSIGN(const auto made, operations::create(view, {root, 0}, name, {mode_regular | 0644U, 0, {}}));
+            file = made.inode;
+            return {};
+        }));
+        ASSERT_TRUE(rig.commit());
+        rig.pass(base::Duration::milliseconds(milliseconds));
+        ASSERT_TRUE(rig.run([&](View& view) -> base::Result<void> {
+            BASE_TRY(set_time(file, 43)(view));
+            return view.pin(inode_lock(file), LockMode::exclusive);
+        }));
+        rig.log.clear();
+        rig.hold_flushes = true;
+        rig.tell(LockWanted{inode_lock(file), wanted});
+        const bool early = wanted == LockMode::shared;
+        EXPECT_EQ(rig.actions<WriteBlocks>().size(), early ? 2U : 0U) << "the record, and in place";
+        EXPECT_EQ(device->at(file).as<Inode>().modified == 43, early);
+        EXPECT_TRUE(rig.actions<FlushDevice>().empty());
+        rig.mount().note_data_written(FileData::replaces_old, file);
+        rig.unpin(inode_lock(file));
+        rig.pass(base::Duration::milliseconds(1));
+        EXPECT_EQ(rig.actions<FlushDevice>().size(), 1U);
+        EXPECT_TRUE(rig.actions<ReleaseLock>().empty()) << "an fsync there must find the data durable";
+        rig.end_flushes();
+        EXPECT_EQ(rig.actions<ReleaseLock>().size(), 1U);
+        rig.stop();
+    }
+}
+
+TEST_F(MountLocks, WhoTakesALockBackFromAReaderWillBeAskedAgain) {
+    Rig rig(*device);
+    rig.start();
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    EXPECT_FALSE(rig.reader_follows(root)) << "nobody has asked";
+    rig.pass(base::Duration::milliseconds(6));
+    rig.tell(LockWanted{inode_lock(root), LockMode::shared});
+    EXPECT_FALSE(rig.reader_follows(root)) << "shared only";
+    ASSERT_TRUE(rig.run(set_time(root, 43)));
+    EXPECT_TRUE(rig.reader_follows(root));
+    rig.pass(base::Duration::milliseconds(6));
+    EXPECT_FALSE(rig.reader_follows(root)) << "it does not ask any more";
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    ASSERT_TRUE(rig.run(set_time(root, 44)));
+    EXPECT_FALSE(rig.reader_follows(root)) << "a writer had it";
 }
 
 TEST_F(MountLocks, KeepsASharedLockWhenAnotherNodeOnlyReads) {
@@ -830,7 +884,7 @@ TEST_F(MountJournal, HasRoomForWhatCameInDuringASlowFlush) {
             left = region.first + 1 + region.ring_blocks - (record.first + record.blocks.size());
         }
         rig.hold_flushes = true;
-        rig.mount().note_data_written(FileData::becomes_visible);
+        rig.mount().note_data_written(FileData::becomes_visible, root);
         // The commit begins by itself when there is much to write.
         std::deque<std::optional<base::Result<void>>> outcomes;
         do {

@@ -40,6 +40,7 @@ class Rig {
     void begin_commit(std::optional<base::Result<void>>& outcome);
     base::Result<void> commit();
     void unpin(const LockName& name);
+    bool reader_follows(InodeNumber inode) const { return mount_.reader_follows(inode, now_); }
     void stop();
     void tell(Event event);
     void pass(base::Duration time);

@@ -165,6 +165,22 @@ TEST_F(FilesTest, WritingAndGivingAwayTakeSetIds) {
     EXPECT_EQ(attributes(a(), file).uid, 7U);
 }
 
+// Nothing but data is written then: the inode's record need not wait for it.
+TEST_F(FilesTest, AnOverwriteChangesTheInodeBeforeTheData) {
+    const auto file = make("f", 06755);
+    write(a(), file, 0, std::string(8192, 'a'));
+    cluster_.now.nanoseconds += 1'000'000'000;
+    const auto data = std::string(100, 'b');
+    auto plan = a().get([&](View& view) { return begin_write(view, {file, 50, false, true, base::as_bytes(data)}); });
+    ASSERT_TRUE(plan && plan->replaces_old);
+    EXPECT_EQ(attributes(a(), file).modified, cluster_.now);
+    EXPECT_EQ(attributes(a(), file).mode & 07777U, 0755U);
+    const auto before = cluster_.now;
+    cluster_.now.nanoseconds += 1'000'000'000;
+    ASSERT_TRUE(a().run([&](View& view) { return finish_write(view, file, *plan, true); }));
+    EXPECT_EQ(attributes(a(), file).modified, before);
+}
+
 TEST_F(FilesTest, TimesFollowTheRules) {
     const auto file = make("f");
     const auto made = attributes(a(), file);
