@@ -41,6 +41,8 @@ void JournalWriter::note_change(Transaction& transaction) {
 void JournalWriter::note_data_written(FileData what, InodeNumber inode) {
     data_written_ = std::max(data_written_, std::optional(what));
     data_of_.insert(inode);
+    // Of what was only overwritten, the inode may be committed already.
+    if (!commit_due_) commit_due_ = io_.now() + commit_interval_;
 }
 
 bool JournalWriter::freed_recently(BlockNumber number) const {

@@ -181,6 +181,7 @@ void Mount::State::node_died(const NodeDied& event) {
 void Mount::State::journal_failed(const base::Error& error) {
     if (!failure) failure = error;
     read_only = true;
+    progressed = true;  // locks that are being given back look at it
     io.actions().push_back(BecomeReadOnly{error});
     operations.on_space();
 }

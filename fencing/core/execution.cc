@@ -9,7 +9,7 @@ namespace fencing {
 namespace {
 
 base::Probe probe_level_failed("fencing: a level of devices fails");
-base::Probe probe_given_up("fencing: of two shots that cross each other one is given up");
+base::Probe probe_given_up("fencing: an attempt is given up before its next order");
 base::Probe probe_looked("fencing: a device is asked before it is ordered");
 
 std::string describe_end(const std::string& device, AgentAction action, const AgentFinished& finished) {
@@ -80,7 +80,7 @@ void Execution::begin_device(base::Instant now, RunId& next_run, Actions& action
         return run(AgentAction::status, next_run, actions);
     }
     const bool switches_off = order_ == PowerOrder::off && !is_heuristic();
-    if (switches_off && orders_forbidden_) return give_up();
+    if (switches_off && !forbidden_.empty()) return give_up();
     if (switches_off && now < orders_from_) {
         poll_at_ = orders_from_;
         return;
@@ -90,7 +90,7 @@ void Execution::begin_device(base::Instant now, RunId& next_run, Actions& action
 
 void Execution::give_up() {
     probe_given_up.hit();
-    detail_ = "given up: a shot at this machine is under way and goes first";
+    detail_ = forbidden_;
     state_ = State::failed;
 }
 

@@ -21,8 +21,8 @@ class Execution {
 
     // No order to switch off is given before; it may be moved at any time.
     void hold_orders_until(base::Instant when) { orders_from_ = when; }
-    // The attempt fails instead of giving a further order to switch off.
-    void forbid_orders(bool forbidden) { orders_forbidden_ = forbidden; }
+    // Unless `why` is empty, the attempt fails instead of giving a further order to switch off.
+    void forbid_orders(std::string why) { forbidden_ = std::move(why); }
     // Starts the first agent. `next_run` numbers the runs.
     void start(base::Instant now, RunId& next_run, Actions& actions);
     // Instead of start(): gives no orders, only looks once whether a level is off already.
@@ -71,7 +71,7 @@ class Execution {
     AgentAction running_ = AgentAction::status;
     std::optional<base::Instant> poll_at_;  // the next status query, or the order that is held
     base::Instant orders_from_;
-    bool orders_forbidden_ = false;
+    std::string forbidden_;
     std::string detail_ = "no device is configured";
 };
 

@@ -144,10 +144,20 @@ bool Fencer::looked_at(const AgentFinished& event, base::Instant now, Actions& a
 // together.
 void Fencer::regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now) {
     if (running.question) return;
-    if (others_come_first()) earliest = now + order_pause;
+    if (!others_come_first()) {
+        running.held_since.reset();
+    } else if (now < running.held_since.value_or(now) + longest_hold) {
+        if (!running.held_since) running.held_since = now;
+        earliest = now + order_pause;
+    }
     if (!is_in_slot(victim, earliest)) earliest = next_slot(victim, earliest);
     running.execution.hold_orders_until(earliest);
-    running.execution.forbid_orders(must_yield_to_own_shooter(victim));
+    running.execution.forbid_orders(reason_to_give_up(victim));
+}
+
+std::string Fencer::reason_to_give_up(base::NodeId victim) const {
+    if (!quorate_) return "given up: quorum was lost meanwhile";
+    return must_yield_to_own_shooter(victim) ? "given up: a shot at this machine is under way and goes first" : "";
 }
 
 // Among the members of the group; whoever shoots us from elsewhere is kept apart by slots or by quorum.

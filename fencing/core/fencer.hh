@@ -51,6 +51,8 @@ class Fencer {
     // Between the end of an agent and the next order of its attempt; and how often one that has to wait asks again.
     // What the group has told meanwhile has been delivered then, also to a daemon that was paused.
     static constexpr auto order_pause = base::Duration::milliseconds(200);
+    // Who shoots this node and does not come to an end in this time hangs.
+    static constexpr auto longest_hold = base::Duration::seconds(60);
     // Whoever shoots later than it meant to was paused: others may have overlooked it. Less than longest_silence.
     static constexpr auto longest_lateness = base::Duration::seconds(1);
     // Later candidates claim when the earlier ones do not, each this much later.
@@ -75,6 +77,7 @@ class Fencer {
         base::Instant requested = {};
         std::string asker = {};
         std::string reason = {};
+        std::optional<base::Instant> held_since = {};  // others come first
     };
 
     // Events.
@@ -143,6 +146,7 @@ class Fencer {
     void regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now);
     bool others_come_first() const;
     bool must_yield_to_own_shooter(base::NodeId victim) const;
+    std::string reason_to_give_up(base::NodeId victim) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
     void tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,
                   Actions& actions);

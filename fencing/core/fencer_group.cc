@@ -185,8 +185,11 @@ void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Ac
     probe_overlooked.hit();
     if (silent_.erase(overlook.silent) == 0) return;
     actions.push_back(Note{name_of(overlook.silent) + " has joined and says nothing: going on without it"});
-    // Not everybody here knows them; its Hello will tell those that still count.
-    for (auto& [victim, operation] : operations_) drop_requests_of(overlook.silent, operation);
+    // Not everybody here knows what it wants and whom it shoots; its Hello will tell what still counts.
+    for (auto& [victim, operation] : operations_) {
+        drop_requests_of(overlook.silent, operation);
+        if (operation.executor == overlook.silent) operation.release();
+    }
     send_facts(actions);
 }
 
@@ -257,7 +260,8 @@ void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
         if (!operation.begin_at || now < *operation.begin_at) continue;
         const bool is_late = now > *operation.begin_at + longest_lateness;
         operation.begin_at.reset();
-        if (quorate_ && !is_late && is_in_slot(victim, now) && !running_.contains(victim)) {
+        const bool is_free = !others_come_first() && !running_.contains(victim);
+        if (quorate_ && !is_late && is_free && is_in_slot(victim, now)) {
             begin_attempt(victim, operation, now, actions);
         } else {
             actions.push_back(Multicast{Decline{victim, operation.attempts}});

@@ -31,7 +31,7 @@ struct ExecutedAttempt {
     bool operator==(const ExecutedAttempt&) const = default;
 };
 
-// "I live as `incarnation`." Said whenever somebody joins, and again when a different life of the speaker is mentioned.
+// "I live as `incarnation`." Said whenever somebody joins, and only then.
 struct Hello {
     base::Uuid incarnation;
     // Lives of the speaker's node that it had heard of when it spoke, other than its own: they are over.

@@ -95,7 +95,8 @@ struct WritePlan {
 base::Result<WritePlan> begin_write(View& view, const WriteRequest& request);
 // After all of it is on the device. `clear_set_ids` as in the request.
 base::Result<void> finish_write(View& view, InodeReference inode, const WritePlan& plan, bool clear_set_ids);
-// When the device refused the data: the file is as it was, but for unwritten blocks where holes were.
+// When the device refused the data: the file is as it was, but for unwritten blocks where holes were, and for the times
+// where only old bytes were to be replaced.
 base::Result<void> abandon_write(View& view, InodeReference inode, const WritePlan& plan);
 
 }  // namespace clusterfs::operations

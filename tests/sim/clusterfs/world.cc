@@ -223,9 +223,10 @@ void World::after_operation(int index, std::uint64_t life, std::shared_ptr<Clien
 void World::one_commit(int index, std::uint64_t life) {
     const auto up_to = workload_->last_change(index);
     ++members_[index].busy_clients;
-    members_[index].node->mount().note_data_written(
-        random_.one_in(2) ? clusterfs::FileData::replaces_old : clusterfs::FileData::becomes_visible,
-        clusterfs::InodeNumber{});
+    if (random_.one_in(2))
+        members_[index].node->mount().note_data_written(
+            random_.one_in(2) ? clusterfs::FileData::replaces_old : clusterfs::FileData::becomes_visible,
+            clusterfs::InodeNumber{});
     members_[index].node->commit([this, index, life, up_to](const base::Result<void>& outcome) {
         auto& member = members_[index];
         --member.busy_clients;

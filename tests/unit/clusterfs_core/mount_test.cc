@@ -210,6 +210,23 @@ TEST_F(MountCommit, FlushesFirstWhenFileDataWasWritten) {
     EXPECT_TRUE(rig.log.empty());
 }
 
+// Overwritten data comes to the device after its inode's times may have been committed.
+TEST_F(MountCommit, DataAloneIsFlushedAfterTheInterval) {
+    Rig rig(*device);
+    rig.start();
+    const auto pin = [root = root](View& view) -> base::Result<void> {
+        BASE_TRY(set_time(root, 42)(view));
+        return view.pin(inode_lock(root), LockMode::exclusive);
+    };
+    ASSERT_TRUE(rig.run(pin));
+    ASSERT_TRUE(rig.commit());
+    rig.mount().note_data_written(FileData::replaces_old, root);
+    rig.unpin(inode_lock(root));
+    rig.log.clear();
+    rig.pass(base::Duration::seconds(6));
+    EXPECT_EQ(rig.actions<FlushDevice>().size(), 1U);
+}
+
 TEST_F(MountCommit, ComesByItselfAfterTheInterval) {
     Rig rig(*device);
     rig.start();
@@ -453,6 +470,18 @@ TEST_F(MountCommit, StoppingWaitsForWhoWritesFileData) {
 }
 
 // The journal failed, and another node wants what is in it only.
+// It waited for a commit that never came: so did the other node.
+TEST_F(MountErrors, ALockThatIsBeingGivenBackIsLeftToTheReplay) {
+    Rig rig(*device);
+    rig.start();
+    rig.pass(base::Duration::milliseconds(6));
+    ASSERT_TRUE(rig.run(set_time(root, 42)));
+    rig.write_error = base::Error{std::make_error_code(std::errc::io_error), "simulated"};
+    rig.tell(LockWanted{inode_lock(root), LockMode::exclusive});
+    rig.pass(base::Duration::seconds(1));
+    ASSERT_TRUE(rig.stopped && !rig.stopped->has_value());
+}
+
 TEST_F(MountErrors, NothingIsPromisedAfterAWithdrawal) {
     Rig rig(*device);
     rig.start();
