@@ -410,79 +410,131 @@ TEST(FencerOfThree, AClaimThatBeginsTooLateIsGivenBack) {
 }
 
 // Two that shoot at each other when they meet again, each with a second level left.
-class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {};
-
-TEST_P(CrossedShots, OnlyTheShotThatGoesFirstGoesOn) {
-    const base::NodeId self{GetParam()};
-    const base::NodeId other{3 - GetParam()};
-    const auto& own_life = self == base::NodeId{1} ? life_a : life_b;
-    const auto& other_life = self == base::NodeId{1} ? life_b : life_a;
-    auto settings = pair();
-    settings.self = self;
-    for (auto& [node, plan] : settings.nodes) plan.levels.push_back({"pdu-" + plan.name});
-    Fencer fencer(settings, own_life.incarnation, {});
-    base::Instant now;
-    Actions actions;
-    const auto view = [&](std::vector<base::NodeId> members, std::vector<base::NodeId> joined) {
+class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {
+  protected:
+    CrossedShots() : fencer_(settings(), own_life_.incarnation, {}) {}
+    Settings settings() const {
+        auto out = pair();
+        out.self = self_;
+        for (auto& [node, plan] : out.nodes) plan.levels.push_back({"pdu-" + plan.name});
+        return out;
+    }
+    void step(const Event& event) {
+        fencer_.step(event, now_, actions_);
+        fencer_.check_invariants();
+    }
+    void view(const std::vector<base::NodeId>& members, const std::vector<base::NodeId>& joined) {
         base::GroupView out;
         for (const auto node : members) out.members.push_back({node, node.value});
         for (const auto node : joined) out.joined.push_back({node, node.value});
-        fencer.step(ViewChanged{out}, now, actions);
-    };
-    const auto says = [&](base::NodeId node, Message message) {
-        fencer.step(MessageDelivered{{node, node.value}, std::move(message)}, now, actions);
-    };
-    const auto ends = [&](AgentExit exit) {
-        for (auto i = actions.rbegin(); i != actions.rend(); ++i) {
-            if (const auto* run = std::get_if<RunAgent>(&*i)) {
-                return fencer.step(AgentFinished{run->run, exit, 1, "", {}}, now, actions);
-            }
+        step(ViewChanged{out});
+    }
+    void says(base::NodeId node, Message message) { step(MessageDelivered{{node, node.value}, std::move(message)}); }
+    // Of the youngest run.
+    void agent_times_out() {
+        for (auto i = actions_.rbegin(); i != actions_.rend(); ++i) {
+            const auto* run = std::get_if<RunAgent>(&*i);
+            if (run != nullptr) return step(AgentFinished{run->run, AgentExit::timed_out, 0, "", {}});
         }
-    };
-    const auto orders = [&] {
-        return std::ranges::count_if(actions, [](const auto& action) {
+    }
+    void pass(Duration time) {
+        for (const auto end = now_ + time; now_ < end;) {
+            now_ = now_ + Duration::milliseconds(100);
+            step(TimePassed{});
+        }
+    }
+    std::ptrdiff_t orders() const {
+        return std::ranges::count_if(actions_, [](const auto& action) {
             const auto* run = std::get_if<RunAgent>(&action);
             return run != nullptr && run->action == AgentAction::off;
         });
-    };
-    const OpenRequest own_wish{other_life, "link lost", "blockrepd"};
-    const OpenRequest its_wish{own_life, "link lost", "blockrepd"};
+    }
+    bool has_given_up() const {
+        return std::ranges::any_of(actions_, [](const auto& action) {
+            const auto* sent = std::get_if<Multicast>(&action);
+            const auto* end = sent == nullptr ? nullptr : std::get_if<Finished>(&sent->message);
+            return end != nullptr && end->entry.outcome == Outcome::failed;
+        });
+    }
+    // The first level is being ordered, on this side of a split.
+    void begin_to_shoot() {
+        step(QuorumChanged{true});
+        view({self_}, {self_});
+        says(self_, Hello{own_life_.incarnation, {}, {}, {}});
+        step(FenceRequested{"1", other_life_, "link lost", "blockrepd"});
+        agent_times_out();
+        agent_times_out();
+        says(self_, Request{own_wish_});
+        pass(Duration::seconds(2));
+        says(self_, Claim{other_, 0});
+        ASSERT_EQ(orders(), 1);
+    }
+    void meet() {
+        view({self_, other_}, {other_});
+        agent_times_out();  // the order
+        agent_times_out();  // the status
+        pass(Duration::seconds(2));
+        EXPECT_EQ(orders(), 1) << "nobody knows yet what the other does";
+        says(self_, Hello{own_life_.incarnation, {}, {own_wish_}, {{other_, 0}}});
+        says(other_, Hello{other_life_.incarnation, {}, {its_wish_}, {{self_, 0}}});
+    }
 
-    fencer.step(QuorumChanged{true}, now, actions);
-    view({self}, {self});
-    says(self, Hello{own_life.incarnation, {}, {}, {}});
-    fencer.step(FenceRequested{"1", other_life, "link lost", "blockrepd"}, now, actions);
-    ends(AgentExit::timed_out);
-    ends(AgentExit::timed_out);
-    says(self, Request{own_wish});
-    now = now + Duration::seconds(2);
-    fencer.step(TimePassed{}, now, actions);
-    says(self, Claim{other, 0});
-    ASSERT_EQ(orders(), 1);
-    view({self, other}, {other});
-    ends(AgentExit::timed_out);  // the order
-    ends(AgentExit::timed_out);  // the status
-    now = now + Duration::seconds(2);
-    fencer.step(TimePassed{}, now, actions);
-    EXPECT_EQ(orders(), 1) << "nobody knows yet what the other does";
-    says(self, Hello{own_life.incarnation, {}, {own_wish}, {{other, 0}}});
-    says(other, Hello{other_life.incarnation, {}, {its_wish}, {{self, 0}}});
-    now = now + Duration::seconds(60);
-    fencer.step(TimePassed{}, now, actions);
+    const base::NodeId self_{GetParam()};
+    const base::NodeId other_{3 - GetParam()};
+    const bool goes_first_ = self_ == base::NodeId{1};
+    const base::NodeIncarnation& own_life_ = goes_first_ ? life_a : life_b;
+    const base::NodeIncarnation& other_life_ = goes_first_ ? life_b : life_a;
+    const OpenRequest own_wish_{other_life_, "link lost", "blockrepd"};
+    const OpenRequest its_wish_{own_life_, "link lost", "blockrepd"};
+    base::Instant now_;
+    Fencer fencer_;
+    Actions actions_;
+};
+
+TEST_P(CrossedShots, OnlyTheShotThatGoesFirstGoesOn) {
+    begin_to_shoot();
+    meet();
+    pass(Duration::seconds(30));
     EXPECT_EQ(orders(), 1) << "the other's shot is under way";
-    const bool goes_first = self == base::NodeId{1};
-    const bool given_up = std::ranges::any_of(actions, [](const auto& action) {
-        const auto* sent = std::get_if<Multicast>(&action);
-        const auto* end = sent == nullptr ? nullptr : std::get_if<Finished>(&sent->message);
-        return end != nullptr && end->entry.outcome == Outcome::failed;
-    });
-    EXPECT_EQ(given_up, !goes_first);
-    HistoryEntry failure{.victim = self, .executor = other, .finished = {5}};
+    EXPECT_EQ(has_given_up(), !goes_first_);
+    HistoryEntry failure{.victim = self_, .executor = other_, .finished = {5}};
     failure.outcome = Outcome::failed;
-    says(other, Finished{failure});
-    now = now + Duration::seconds(1);
-    fencer.step(TimePassed{}, now, actions);
-    EXPECT_EQ(orders(), goes_first ? 2 : 1);
+    says(other_, Finished{failure});
+    pass(Duration::seconds(1));
+    EXPECT_EQ(orders(), goes_first_ ? 2 : 1);
+}
+
+TEST_P(CrossedShots, AShooterThatHangsIsNotWaitedForForEver) {
+    begin_to_shoot();
+    meet();
+    pass(Duration::seconds(70));
+    EXPECT_EQ(orders(), goes_first_ ? 2 : 1);
+}
+
+TEST_P(CrossedShots, WithoutQuorumNoFurtherOrderIsGiven) {
+    begin_to_shoot();
+    step(QuorumChanged{false});
+    agent_times_out();
+    agent_times_out();
+    EXPECT_TRUE(has_given_up());
+    step(QuorumChanged{true});
+    pass(Duration::seconds(70));
+    EXPECT_EQ(orders(), 1);
+}
+
+// Whoever has joined does not know of it: all judge claims as if it were not.
+TEST_P(CrossedShots, WhomAnOverlookedDaemonShootsCountsFromItsHelloOn) {
+    step(QuorumChanged{true});
+    view({self_, other_}, {self_, other_});
+    says(self_, Hello{own_life_.incarnation, {}, {}, {}});
+    says(other_, Hello{other_life_.incarnation, {}, {its_wish_}, {{self_, 0}}});
+    view({self_, other_}, {other_});
+    says(self_, Hello{own_life_.incarnation, {}, {}, {}});
+    says(self_, Overlook{other_});
+    says(self_, Request{own_wish_});
+    pass(Duration::seconds(10));
+    says(self_, Claim{other_, 0});
+    EXPECT_EQ(orders(), 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(BothSides, CrossedShots, ::testing::Values(1U, 2U));
