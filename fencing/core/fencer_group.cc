@@ -283,7 +283,11 @@ void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instan
 void Fencer::delivered(base::NodeId sender, const Finished& finished, base::Instant now, Actions& actions) {
     const auto& entry = finished.entry;
     if (entry.outcome != Outcome::failed && !is_member(entry.victim)) off_.insert(entry.victim);
-    if (entry.outcome != Outcome::failed) settle_nil_requests(entry.victim, entry.outcome == Outcome::fenced, actions);
+    // What a person said of a machine that was away says nothing of the life in which it is back.
+    const bool is_late = entry.outcome == Outcome::confirmed && is_member(entry.victim);
+    if (entry.outcome != Outcome::failed && !is_late) {
+        settle_nil_requests(entry.victim, entry.outcome == Outcome::fenced, actions);
+    }
     apply_dead(entry, actions);
     record(entry, actions);
     attempt_ended(sender, entry, now);

@@ -291,6 +291,22 @@ TEST_F(FencerTest, APersonConfirmsOnlyWhoIsAway) {
     EXPECT_EQ(fencer_.history().entries().back().outcome, Outcome::confirmed);
 }
 
+// By way of a daemon that was paused meanwhile.
+TEST_F(FencerTest, AConfirmationThatComesLateDoesNotAnswerForTheNextLife) {
+    both_are_members();
+    const base::NodeIncarnation whichever{{2}, {}};
+    step(QuorumChanged{false});
+    step(FenceRequested{"1", whichever, "locks", "mount.cfs on a"});
+    HistoryEntry entry{.victim = {2}, .executor = {1}, .finished = {5}};
+    entry.outcome = Outcome::confirmed;
+    entry.dead = {uuid(7)};
+    step(MessageDelivered{{{1}, 10}, Finished{entry}});
+    EXPECT_EQ(count_reports(whichever), 0) << "b is a member";
+    view({1}, {}, {2});
+    step(MessageDelivered{{{1}, 10}, Finished{entry}});
+    EXPECT_EQ(count_reports(whichever), 1);
+}
+
 TEST_F(FencerTest, ANodeDoesNotShootItself) {
     both_are_members();
     step(FenceRequested{"1", life_a, "mistake", "blockrepd on a"});
