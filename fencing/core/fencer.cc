@@ -155,6 +155,12 @@ void Fencer::regulate_orders(base::NodeId victim, Running& running, base::Instan
     running.execution.forbid_orders(reason_to_give_up(victim));
 }
 
+// If all that are shot took their claims back, three that want each other dead could do so by turns for ever.
+bool Fencer::may_wait_for_own_shooter(base::NodeId victim, const Operation& operation, base::Instant now) const {
+    return is_being_shot(settings_.self) && silent_.empty() && !must_yield_to_own_shooter(victim) &&
+           now < operation.wait_until;
+}
+
 std::string Fencer::reason_to_give_up(base::NodeId victim) const {
     if (!quorate_) return "given up: quorum was lost meanwhile";
     return must_yield_to_own_shooter(victim) ? "given up: a shot at this machine is under way and goes first" : "";

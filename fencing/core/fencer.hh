@@ -146,6 +146,7 @@ class Fencer {
     void regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now);
     bool others_come_first() const;
     bool must_yield_to_own_shooter(base::NodeId victim) const;
+    bool may_wait_for_own_shooter(base::NodeId victim, const Operation& operation, base::Instant now) const;
     std::string reason_to_give_up(base::NodeId victim) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
     void tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,

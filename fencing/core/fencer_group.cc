@@ -236,6 +236,7 @@ void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant no
     }
     auto& operation = found->second;
     operation.executor = sender;
+    operation.wait_until = now + longest_hold;
     operation.attempts = std::max(operation.attempts, claim.attempt);
     for (auto& [key, asked] : operation.requests) asked.covered = true;
     if (sender != settings_.self) return;
@@ -259,6 +260,10 @@ void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
     for (auto& [victim, operation] : operations_) {
         if (!operation.begin_at || now < *operation.begin_at) continue;
         const bool is_late = now > *operation.begin_at + longest_lateness;
+        if (quorate_ && !is_late && may_wait_for_own_shooter(victim, operation, now)) {
+            operation.begin_at = now + order_pause;
+            continue;
+        }
         operation.begin_at.reset();
         const bool is_free = !others_come_first() && !running_.contains(victim);
         if (quorate_ && !is_late && is_free && is_in_slot(victim, now)) {

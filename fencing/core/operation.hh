@@ -36,6 +36,7 @@ struct Operation {
     void release();
 
     std::optional<std::uint32_t> claim_sent;  // local: our claim of this attempt is on its way
+    base::Instant wait_until;                 // local: not longer, where another shot comes first
     std::optional<base::Instant> begin_at;    // local: our claim holds; the agents start then
 
     void describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const;

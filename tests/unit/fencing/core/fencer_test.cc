@@ -425,6 +425,53 @@ TEST(FencerOfThree, AClaimThatBeginsTooLateIsGivenBack) {
     }
 }
 
+// Claims of both hold, and neither has begun. If each took its claim back, a ring of three could do so by turns for
+// ever.
+TEST(FencerOfThree, OfTwoClaimsThatCrossOneWaitsAndOneIsGivenBack) {
+    for (const std::uint32_t number : {1U, 3U}) {
+        const base::NodeId self{number};
+        const base::NodeId other{4 - number};
+        auto settings = pair();
+        settings.self = self;
+        settings.nodes[{3}] = {"c", {}, {{"bmc-c"}}};
+        const std::map<std::uint32_t, base::NodeIncarnation> lives = {{1, life_a}, {2, life_b}, {3, {{3}, uuid(3)}}};
+        Fencer fencer(settings, lives.at(number).incarnation, {});
+        base::Instant now;
+        Actions actions;
+        const auto says = [&](base::NodeId node, Message message) {
+            fencer.step(MessageDelivered{{node, node.value}, std::move(message)}, now, actions);
+        };
+        const auto pass = [&](Duration time) {
+            for (const auto end = now + time; now < end;) {
+                now = now + Duration::milliseconds(100);
+                fencer.step(TimePassed{}, now, actions);
+            }
+        };
+        const auto count = [&](auto matches) { return std::ranges::count_if(actions, matches); };
+        const auto is_run = [](const Action& action) { return std::holds_alternative<RunAgent>(action); };
+        const auto is_decline = [](const Action& action) {
+            const auto* sent = std::get_if<Multicast>(&action);
+            return sent != nullptr && std::holds_alternative<Decline>(sent->message);
+        };
+        base::GroupView view;
+        view.members = view.joined = {{{1}, 1}, {{2}, 2}, {{3}, 3}};
+        fencer.step(QuorumChanged{true}, now, actions);
+        fencer.step(ViewChanged{view}, now, actions);
+        for (const auto& [node, life] : lives) says({node}, Hello{life.incarnation, {}, {}, {}});
+        pass(Duration::seconds(10));
+        says({2}, Request{{lives.at(other.value), "why", "who"}});
+        says({2}, Request{{lives.at(number), "why", "who"}});
+        says(self, Claim{other, 0});
+        says({2}, Claim{self, 0});
+        pass(Duration::seconds(5));
+        EXPECT_EQ(count(is_run), 0) << "node " << number;
+        EXPECT_EQ(count(is_decline), number == 1 ? 0 : 1) << "node " << number;
+        says({2}, Decline{self, 0});
+        pass(Duration::seconds(1));
+        EXPECT_EQ(count(is_run), number == 1 ? 1 : 0) << "node " << number;
+    }
+}
+
 // Two that shoot at each other when they meet again, each with a second level left.
 class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {
   protected:
