@@ -40,7 +40,7 @@ void JournalWriter::note_change(Transaction& transaction) {
 
 void JournalWriter::note_data_written(FileData what, InodeNumber inode) {
     data_written_ = std::max(data_written_, std::optional(what));
-    data_of_.insert(inode);
+    data_under_.insert(inode_lock(inode));
     // Of what was only overwritten, the inode may be committed already.
     if (!commit_due_) commit_due_ = io_.now() + commit_interval_;
 }
@@ -93,7 +93,7 @@ void JournalWriter::start_commit() {
     commit_wanted_ = false;
     commit_due_.reset();
     const auto data = std::exchange(data_written_, std::nullopt);
-    flushed_data_of_ = std::exchange(data_of_, {});
+    flushed_data_under_ = std::exchange(data_under_, {});
     current_waiters_ = std::exchange(next_waiters_, {});
     if (cache_.running_blocks() == 0 && !data) return answer(current_waiters_, {});
     committing_ = true;
@@ -148,7 +148,7 @@ void JournalWriter::commit_done() {
     committing_ = false;
     ++commits_;
     freed_committing_.clear();
-    flushed_data_of_.clear();
+    flushed_data_under_.clear();
     callbacks_.committed();
     answer(current_waiters_, {});
     callbacks_.progressed();

@@ -40,9 +40,9 @@ class JournalWriter {
     // An operation's transaction was applied to the cache.
     void note_change(Transaction& transaction);
     void note_data_written(FileData what, InodeNumber inode);
-    // Data of the inode was written that no flush has begun to cover, or none has covered yet.
-    bool data_waits(InodeNumber inode) const { return data_of_.contains(inode); }
-    bool data_is_dirty(InodeNumber inode) const { return data_waits(inode) || flushed_data_of_.contains(inode); }
+    // Under that lock data was written that no flush has begun to cover, or none has covered yet.
+    bool data_waits(const LockName& name) const { return data_under_.contains(name); }
+    bool data_is_dirty(const LockName& name) const { return data_waits(name) || flushed_data_under_.contains(name); }
     bool freed_recently(BlockNumber number) const;
 
     // `done` once everything that was changed or noted before is durable.
@@ -97,8 +97,8 @@ class JournalWriter {
     Freed freed_running_;
     Freed freed_committing_;
     std::optional<FileData> data_written_;   // since the last commit began
-    std::set<InodeNumber> data_of_;          // whose it is
-    std::set<InodeNumber> flushed_data_of_;  // of the commit under way
+    std::set<LockName> data_under_;          // the locks that cover it
+    std::set<LockName> flushed_data_under_;  // of the commit under way
     bool commit_wanted_ = false;
     bool committing_ = false;
     std::optional<base::Instant> commit_due_;

@@ -85,6 +85,7 @@ void Mount::note_read_served(InodeNumber inode) { state_->locks.note_read_served
 bool Mount::reader_follows(InodeNumber inode, base::Instant now) const {
     return state_->locks.reader_follows(inode, now);
 }
+
 std::uint64_t Mount::tenure(InodeNumber inode) const { return state_->locks.tenure(inode_lock(inode)); }
 
 void Mount::stop(base::Instant now, base::WallTime wall, Actions& actions) {

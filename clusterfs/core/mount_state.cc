@@ -24,11 +24,10 @@ Mount::State::State(MountOptions given, std::uint64_t device_blocks, const ViewS
 
 bool Mount::State::make_clean(const LockName& name) {
     const auto dirt = cache.dirt_under(name);
-    const bool is_inode = name.type == LockType::inode;
-    if (!dirt.any() && !(is_inode && journal.data_is_dirty(name.number))) return true;
+    if (!dirt.any() && !journal.data_is_dirty(name)) return true;
     // It never will be: the lock is wanted elsewhere, and only a replay of our journal can let it go.
     withdrawing |= journal.failed();
-    if (dirt.uncommitted || (is_inode && journal.data_waits(name.number))) journal.commit_soon();
+    if (dirt.uncommitted || journal.data_waits(name)) journal.commit_soon();
     if (!dirt.uncommitted && !dirt.committing) journal.write_in_place(name);
     return false;
 }

@@ -90,7 +90,7 @@ void Execution::begin_device(base::Instant now, RunId& next_run, Actions& action
 
 void Execution::give_up() {
     probe_given_up.hit();
-    detail_ = forbidden_;
+    detail_ = "given up: " + forbidden_;
     state_ = State::failed;
 }
 

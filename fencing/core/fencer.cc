@@ -144,31 +144,23 @@ bool Fencer::looked_at(const AgentFinished& event, base::Instant now, Actions& a
 // together.
 void Fencer::regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now) {
     if (running.question) return;
-    if (!others_come_first()) {
-        running.held_since.reset();
-    } else if (now < running.held_since.value_or(now) + longest_hold) {
-        if (!running.held_since) running.held_since = now;
-        earliest = now + order_pause;
-    }
+    if (others_come_first(now)) earliest = now + order_pause;
     if (!is_in_slot(victim, earliest)) earliest = next_slot(victim, earliest);
     running.execution.hold_orders_until(earliest);
-    running.execution.forbid_orders(reason_to_give_up(victim));
+    running.execution.forbid_orders(reason_not_to_shoot(victim));
 }
 
-// If all that are shot took their claims back, three that want each other dead could do so by turns for ever.
-bool Fencer::may_wait_for_own_shooter(base::NodeId victim, const Operation& operation, base::Instant now) const {
-    return is_being_shot(settings_.self) && silent_.empty() && !must_yield_to_own_shooter(victim) &&
-           now < operation.wait_until;
-}
-
-std::string Fencer::reason_to_give_up(base::NodeId victim) const {
-    if (!quorate_) return "given up: quorum was lost meanwhile";
-    return must_yield_to_own_shooter(victim) ? "given up: a shot at this machine is under way and goes first" : "";
+// Empty: it may be shot, if not now then later.
+std::string Fencer::reason_not_to_shoot(base::NodeId victim) const {
+    if (!quorate_) return "quorum is lost";
+    return must_yield_to_own_shooter(victim) ? "a shot at this machine is under way and goes first" : "";
 }
 
 // Among the members of the group; whoever shoots us from elsewhere is kept apart by slots or by quorum.
-bool Fencer::others_come_first() const {
-    return is_member(settings_.self) && (!silent_.empty() || is_being_shot(settings_.self));
+bool Fencer::others_come_first(base::Instant now) const {
+    if (!is_member(settings_.self)) return false;
+    if (!silent_.empty()) return true;
+    return is_being_shot(settings_.self) && now < operations_.at(settings_.self).taken_at + longest_hold;
 }
 
 // Of two shots that cross each other the one at the node with the longer delay (of equal ones, the lower id) is given

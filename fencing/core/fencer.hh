@@ -51,7 +51,7 @@ class Fencer {
     // Between the end of an agent and the next order of its attempt; and how often one that has to wait asks again.
     // What the group has told meanwhile has been delivered then, also to a daemon that was paused.
     static constexpr auto order_pause = base::Duration::milliseconds(200);
-    // Who shoots this node and does not come to an end in this time hangs.
+    // Who shoots this node and does not come to an end in this time, from its claim or Hello on, hangs.
     static constexpr auto longest_hold = base::Duration::seconds(60);
     // Whoever shoots later than it meant to was paused: others may have overlooked it. Less than longest_silence.
     static constexpr auto longest_lateness = base::Duration::seconds(1);
@@ -77,7 +77,6 @@ class Fencer {
         base::Instant requested = {};
         std::string asker = {};
         std::string reason = {};
-        std::optional<base::Instant> held_since = {};  // others come first
     };
 
     // Events.
@@ -127,6 +126,7 @@ class Fencer {
     void claim_what_is_due(base::Instant now, Actions& actions);
     void begin_what_is_due(base::Instant now, Actions& actions);
     void decline_what_has_not_begun(Actions& actions);
+    std::string reason_not_to_begin(base::NodeId victim, const Operation& operation, base::Instant now) const;
     bool is_wanted(base::NodeId victim, const Operation& operation) const;
     bool waits_for_time_only(base::NodeId victim, const Operation& operation) const;
     bool has_devices(base::NodeId victim) const;
@@ -144,10 +144,9 @@ class Fencer {
     void look_first(base::NodeId victim, base::Instant now, Actions& actions);
     bool looked_at(const AgentFinished& event, base::Instant now, Actions& actions);
     void regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now);
-    bool others_come_first() const;
+    bool others_come_first(base::Instant now) const;
     bool must_yield_to_own_shooter(base::NodeId victim) const;
-    bool may_wait_for_own_shooter(base::NodeId victim, const Operation& operation, base::Instant now) const;
-    std::string reason_to_give_up(base::NodeId victim) const;
+    std::string reason_not_to_shoot(base::NodeId victim) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
     void tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,
                   Actions& actions);

@@ -211,7 +211,7 @@ void Fencer::adopt_executions(base::NodeId executor, const std::vector<ExecutedA
         auto& operation = found->second;
         if (is_new) operation.since = operation.ready_at = now;
         operation.attempts = std::max(operation.attempts, executed.attempt);
-        if (!operation.executor) operation.executor = executor;
+        if (!operation.executor) operation.take(executor, now);
     }
 }
 
@@ -235,8 +235,7 @@ void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant no
         return;
     }
     auto& operation = found->second;
-    operation.executor = sender;
-    operation.wait_until = now + longest_hold;
+    operation.take(sender, now);
     operation.attempts = std::max(operation.attempts, claim.attempt);
     for (auto& [key, asked] : operation.requests) asked.covered = true;
     if (sender != settings_.self) return;
@@ -256,19 +255,27 @@ void Fencer::decline_what_has_not_begun(Actions& actions) {
     }
 }
 
+std::string Fencer::reason_not_to_begin(base::NodeId victim, const Operation& operation, base::Instant now) const {
+    if (now > *operation.begin_at + longest_lateness) return "this daemon was paused and its claim is old";
+    if (running_.contains(victim)) return "an order to it is being carried out";
+    if (!is_in_slot(victim, now)) return "its delay has to pass again";
+    return reason_not_to_shoot(victim);
+}
+
 void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
     for (auto& [victim, operation] : operations_) {
         if (!operation.begin_at || now < *operation.begin_at) continue;
-        const bool is_late = now > *operation.begin_at + longest_lateness;
-        if (quorate_ && !is_late && may_wait_for_own_shooter(victim, operation, now)) {
+        const auto why_not = reason_not_to_begin(victim, operation, now);
+        // If all that are shot took their claims back, three that want each other dead could do so by turns for ever.
+        if (why_not.empty() && others_come_first(now)) {
             operation.begin_at = now + order_pause;
             continue;
         }
         operation.begin_at.reset();
-        const bool is_free = !others_come_first() && !running_.contains(victim);
-        if (quorate_ && !is_late && is_free && is_in_slot(victim, now)) {
+        if (why_not.empty()) {
             begin_attempt(victim, operation, now, actions);
         } else {
+            actions.push_back(Note{"not fencing " + name_of(victim) + " now: " + why_not});
             actions.push_back(Multicast{Decline{victim, operation.attempts}});
         }
     }

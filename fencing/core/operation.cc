@@ -2,6 +2,11 @@
 
 namespace fencing {
 
+void Operation::take(base::NodeId by, base::Instant now) {
+    executor = by;
+    taken_at = now;
+}
+
 void Operation::release() {
     executor.reset();
     begin_at.reset();

@@ -32,12 +32,13 @@ struct Operation {
     std::string asker;
     std::string reason;
 
-    // The claim that held is over.
-    void release();
-
     std::optional<std::uint32_t> claim_sent;  // local: our claim of this attempt is on its way
-    base::Instant wait_until;                 // local: not longer, where another shot comes first
+    base::Instant taken_at;                   // local: when the executor was heard to be it
     std::optional<base::Instant> begin_at;    // local: our claim holds; the agents start then
+
+    // A claim holds; it is over.
+    void take(base::NodeId by, base::Instant now);
+    void release();
 
     void describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const;
 };

@@ -223,10 +223,10 @@ void World::after_operation(int index, std::uint64_t life, std::shared_ptr<Clien
 void World::one_commit(int index, std::uint64_t life) {
     const auto up_to = workload_->last_change(index);
     ++members_[index].busy_clients;
-    if (random_.one_in(2))
-        members_[index].node->mount().note_data_written(
-            random_.one_in(2) ? clusterfs::FileData::replaces_old : clusterfs::FileData::becomes_visible,
-            clusterfs::InodeNumber{});
+    if (random_.one_in(2)) {
+        const auto what = random_.one_in(2) ? clusterfs::FileData::replaces_old : clusterfs::FileData::becomes_visible;
+        members_[index].node->mount().note_data_written(what, clusterfs::InodeNumber{});
+    }
     members_[index].node->commit([this, index, life, up_to](const base::Result<void>& outcome) {
         auto& member = members_[index];
         --member.busy_clients;

@@ -469,7 +469,6 @@ TEST_F(MountCommit, StoppingWaitsForWhoWritesFileData) {
     EXPECT_EQ(device->at(root).as<Inode>().modified, 42);
 }
 
-// The journal failed, and another node wants what is in it only.
 // It waited for a commit that never came: so did the other node.
 TEST_F(MountErrors, ALockThatIsBeingGivenBackIsLeftToTheReplay) {
     Rig rig(*device);
@@ -482,6 +481,7 @@ TEST_F(MountErrors, ALockThatIsBeingGivenBackIsLeftToTheReplay) {
     ASSERT_TRUE(rig.stopped && !rig.stopped->has_value());
 }
 
+// The journal failed, and another node wants what is in it only.
 TEST_F(MountErrors, NothingIsPromisedAfterAWithdrawal) {
     Rig rig(*device);
     rig.start();

@@ -47,10 +47,10 @@ base::NodeIncarnation self() {
     return node;
 }
 
-MountOptions mount_options() {
+MountOptions mount_options(base::Duration minimum_hold) {
     MountOptions options;
     options.self = self();
-    options.minimum_hold = base::Duration{0};
+    options.minimum_hold = minimum_hold;
     return options;
 }
 
@@ -88,6 +88,7 @@ void MemoryDevice::write(std::uint64_t offset, base::ByteView from, base::Durabi
         ++writes_;
         for (std::size_t at = 0; at < from.size(); at += block_size) {
             std::memcpy(content_.at((offset + at) / block_size).bytes.data(), from.data() + at, block_size);
+            written_[(offset + at) / block_size] = durability;
         }
     }
     flush(std::move(done));
@@ -98,6 +99,12 @@ void MemoryDevice::flush(Completion done) {
 }
 
 void MemoryDevice::discard(std::uint64_t, std::uint64_t, Completion done) { flush(std::move(done)); }
+
+bool MemoryDevice::holds_stable(const std::string& bytes) const {
+    const auto block = block_that_holds(bytes);
+    const std::lock_guard lock(mutex_);
+    return block != 0 && written_.at(block) == base::Durability::stable;
+}
 
 void MemoryDevice::freeze_reads() {
     const std::lock_guard lock(mutex_);
@@ -233,11 +240,11 @@ std::vector<TestKernel::Invalidation> TestKernel::invalidations() const {
     return invalidations_;
 }
 
-Rig::Rig(FilesystemOptions options)
+Rig::Rig(FilesystemOptions options, base::Duration minimum_hold)
     : device_(loop_, formatted()),
       locks_(loop_),
       advisory_(loop_, nullptr, self()),
-      driver_(mount_options(), device_, locks_, loop_),
+      driver_(mount_options(minimum_hold), device_, locks_, loop_),
       filesystem_(driver_, advisory_, options) {
     base::ensure(advisory_.start("none", {}).has_value(), "advisory locks");
     MountDriver::Callbacks callbacks;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ class MemoryDevice : public base::BlockDevice {
     // Some block holds these bytes.
     bool holds(const std::string& bytes) const { return block_that_holds(bytes) != 0; }
     BlockNumber block_that_holds(const std::string& bytes) const;
+    // How the block that holds these bytes was last written.
+    bool holds_stable(const std::string& bytes) const;
     // What another node would have written.
     void patch(BlockNumber block, const std::string& old, const std::string& bytes);
 
@@ -55,6 +58,7 @@ class MemoryDevice : public base::BlockDevice {
     bool frozen_ = false;
     bool writes_frozen_ = false;
     std::size_t writes_ = 0;
+    std::map<BlockNumber, base::Durability> written_;
     std::vector<std::function<void()>> held_;
     std::vector<std::function<void()>> held_writes_;
 };
@@ -110,7 +114,7 @@ class TestKernel : public KernelNotifier {
 
 class Rig {
   public:
-    explicit Rig(FilesystemOptions options = {});
+    explicit Rig(FilesystemOptions options = {}, base::Duration minimum_hold = {});
     ~Rig();
 
     Filesystem& filesystem() { return filesystem_; }

@@ -394,97 +394,12 @@ TEST_F(FencerTest, ARumourIsCorrectedWithoutAHello) {
     }
 }
 
-// One of three that was paused while its claim held: the others may have gone on without it.
-TEST(FencerOfThree, AClaimThatBeginsTooLateIsGivenBack) {
-    for (const bool is_late : {false, true}) {
-        auto settings = pair();
-        settings.nodes[{3}] = {"c", {}, {{"bmc-c"}}};
-        Fencer fencer(settings, life_a.incarnation, {});
-        base::Instant now;
-        Actions actions;
-        base::GroupView view;
-        view.members = view.joined = {{{1}, 1}, {{2}, 2}, {{3}, 3}};
-        fencer.step(QuorumChanged{true}, now, actions);
-        fencer.step(ViewChanged{view}, now, actions);
-        for (const auto& life : {life_a, life_b, base::NodeIncarnation{{3}, uuid(3)}}) {
-            fencer.step(MessageDelivered{{life.node, 1}, Hello{life.incarnation, {}, {}, {}}}, now, actions);
-        }
-        now = now + Duration::seconds(10);
-        fencer.step(MessageDelivered{{{3}, 3}, Request{{life_b, "why", "who"}}}, now, actions);
-        fencer.step(MessageDelivered{{{1}, 1}, Claim{{2}, 0}}, now, actions);
-        now = now + settings.quorum_settle + Duration::milliseconds(is_late ? 1001 : 0);
-        actions.clear();
-        fencer.step(TimePassed{}, now, actions);
-        const auto is_decline = [](const auto& action) {
-            const auto* sent = std::get_if<Multicast>(&action);
-            return sent != nullptr && std::holds_alternative<Decline>(sent->message);
-        };
-        const auto is_run = [](const auto& action) { return std::holds_alternative<RunAgent>(action); };
-        EXPECT_EQ(std::ranges::any_of(actions, is_decline), is_late);
-        EXPECT_EQ(std::ranges::any_of(actions, is_run), !is_late);
-    }
-}
-
-// Claims of both hold, and neither has begun. If each took its claim back, a ring of three could do so by turns for
-// ever.
-TEST(FencerOfThree, OfTwoClaimsThatCrossOneWaitsAndOneIsGivenBack) {
-    for (const std::uint32_t number : {1U, 3U}) {
-        const base::NodeId self{number};
-        const base::NodeId other{4 - number};
-        auto settings = pair();
-        settings.self = self;
-        settings.nodes[{3}] = {"c", {}, {{"bmc-c"}}};
-        const std::map<std::uint32_t, base::NodeIncarnation> lives = {{1, life_a}, {2, life_b}, {3, {{3}, uuid(3)}}};
-        Fencer fencer(settings, lives.at(number).incarnation, {});
-        base::Instant now;
-        Actions actions;
-        const auto says = [&](base::NodeId node, Message message) {
-            fencer.step(MessageDelivered{{node, node.value}, std::move(message)}, now, actions);
-        };
-        const auto pass = [&](Duration time) {
-            for (const auto end = now + time; now < end;) {
-                now = now + Duration::milliseconds(100);
-                fencer.step(TimePassed{}, now, actions);
-            }
-        };
-        const auto count = [&](auto matches) { return std::ranges::count_if(actions, matches); };
-        const auto is_run = [](const Action& action) { return std::holds_alternative<RunAgent>(action); };
-        const auto is_decline = [](const Action& action) {
-            const auto* sent = std::get_if<Multicast>(&action);
-            return sent != nullptr && std::holds_alternative<Decline>(sent->message);
-        };
-        base::GroupView view;
-        view.members = view.joined = {{{1}, 1}, {{2}, 2}, {{3}, 3}};
-        fencer.step(QuorumChanged{true}, now, actions);
-        fencer.step(ViewChanged{view}, now, actions);
-        for (const auto& [node, life] : lives) says({node}, Hello{life.incarnation, {}, {}, {}});
-        pass(Duration::seconds(10));
-        says({2}, Request{{lives.at(other.value), "why", "who"}});
-        says({2}, Request{{lives.at(number), "why", "who"}});
-        says(self, Claim{other, 0});
-        says({2}, Claim{self, 0});
-        pass(Duration::seconds(5));
-        EXPECT_EQ(count(is_run), 0) << "node " << number;
-        EXPECT_EQ(count(is_decline), number == 1 ? 0 : 1) << "node " << number;
-        says({2}, Decline{self, 0});
-        pass(Duration::seconds(1));
-        EXPECT_EQ(count(is_run), number == 1 ? 1 : 0) << "node " << number;
-    }
-}
-
-// Two that shoot at each other when they meet again, each with a second level left.
-class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {
-  protected:
-    CrossedShots() : fencer_(settings(), own_life_.incarnation, {}) {}
-    Settings settings() const {
-        auto out = pair();
-        out.self = self_;
-        for (auto& [node, plan] : out.nodes) plan.levels.push_back({"pdu-" + plan.name});
-        return out;
-    }
+// One daemon of a group; the test is the others, and CPG.
+struct Member {
+    Member(Settings settings, const base::NodeIncarnation& life) : fencer(std::move(settings), life.incarnation, {}) {}
     void step(const Event& event) {
-        fencer_.step(event, now_, actions_);
-        fencer_.check_invariants();
+        fencer.step(event, now, actions);
+        fencer.check_invariants();
     }
     void view(const std::vector<base::NodeId>& members, const std::vector<base::NodeId>& joined) {
         base::GroupView out;
@@ -493,65 +408,134 @@ class CrossedShots : public ::testing::TestWithParam<std::uint32_t> {
         step(ViewChanged{out});
     }
     void says(base::NodeId node, Message message) { step(MessageDelivered{{node, node.value}, std::move(message)}); }
+    void pass(Duration time) {
+        for (const auto end = now + time; now < end;) {
+            now = now + Duration::milliseconds(100);
+            step(TimePassed{});
+        }
+    }
     // Of the youngest run.
     void agent_times_out() {
-        for (auto i = actions_.rbegin(); i != actions_.rend(); ++i) {
+        for (auto i = actions.rbegin(); i != actions.rend(); ++i) {
             const auto* run = std::get_if<RunAgent>(&*i);
             if (run != nullptr) return step(AgentFinished{run->run, AgentExit::timed_out, 0, "", {}});
         }
     }
-    void pass(Duration time) {
-        for (const auto end = now_ + time; now_ < end;) {
-            now_ = now_ + Duration::milliseconds(100);
-            step(TimePassed{});
-        }
-    }
     std::ptrdiff_t orders() const {
-        return std::ranges::count_if(actions_, [](const auto& action) {
+        return std::ranges::count_if(actions, [](const auto& action) {
             const auto* run = std::get_if<RunAgent>(&action);
             return run != nullptr && run->action == AgentAction::off;
         });
     }
+    template <typename Kind>
+    std::vector<Kind> sent() const {
+        std::vector<Kind> out;
+        for (const auto& action : actions) {
+            const auto* multicast = std::get_if<Multicast>(&action);
+            if (multicast == nullptr) continue;
+            if (const auto* kind = std::get_if<Kind>(&multicast->message)) out.push_back(*kind);
+        }
+        return out;
+    }
+
+    Fencer fencer;
+    base::Instant now;
+    Actions actions;
+};
+
+// a, b and c have met; c has no delay, as b.
+struct OneOfThree : Member {
+    explicit OneOfThree(std::uint32_t number) : Member(settings(number), life(number)) {
+        step(QuorumChanged{true});
+        view({{1}, {2}, {3}}, {{1}, {2}, {3}});
+        for (std::uint32_t node = 1; node <= 3; ++node) says({node}, Hello{life(node).incarnation, {}, {}, {}});
+        pass(Duration::seconds(10));
+    }
+    static base::NodeIncarnation life(std::uint32_t number) { return {{number}, uuid(static_cast<int>(number))}; }
+    static Settings settings(std::uint32_t number) {
+        auto out = pair();
+        out.self = {number};
+        out.nodes[{3}] = {"c", {}, {{"bmc-c"}}};
+        return out;
+    }
+};
+
+// One that was paused while its claim held: the others may have gone on without it.
+TEST(FencerOfThree, AClaimThatBeginsTooLateIsGivenBack) {
+    for (const bool is_late : {false, true}) {
+        OneOfThree a(1);
+        a.says({3}, Request{{life_b, "why", "who"}});
+        a.says({1}, Claim{{2}, 0});
+        a.now = a.now + Settings{}.quorum_settle + Duration::milliseconds(is_late ? 1001 : 0);
+        a.step(TimePassed{});
+        EXPECT_EQ(a.sent<Decline>().size(), is_late ? 1U : 0U);
+        EXPECT_EQ(a.orders(), is_late ? 0 : 1);
+    }
+}
+
+// Claims of both hold, and neither has begun. If each took its claim back, a ring of three could do so by turns for
+// ever.
+TEST(FencerOfThree, OfTwoClaimsThatCrossOneWaitsAndOneIsGivenBack) {
+    for (const std::uint32_t number : {1U, 3U}) {
+        OneOfThree member(number);
+        const base::NodeId self{number};
+        const base::NodeId other{4 - number};
+        member.says({2}, Request{{OneOfThree::life(other.value), "why", "who"}});
+        member.says({2}, Request{{OneOfThree::life(number), "why", "who"}});
+        member.says(self, Claim{other, 0});
+        member.says({2}, Claim{self, 0});
+        member.pass(Duration::seconds(5));
+        EXPECT_EQ(member.orders(), 0) << "node " << number;
+        EXPECT_EQ(member.sent<Decline>().size(), number == 1 ? 0U : 1U) << "node " << number;
+        member.says({2}, Decline{self, 0});
+        member.pass(Duration::seconds(1));
+        EXPECT_EQ(member.orders(), number == 1 ? 1 : 0) << "node " << number;
+    }
+}
+
+// Two that shoot at each other when they meet again, each with a second level left.
+struct CrossedShots : ::testing::TestWithParam<std::uint32_t>, Member {
+    CrossedShots() : Member(settings(), GetParam() == 1 ? life_a : life_b) {}
+    static Settings settings() {
+        auto out = pair();
+        out.self = {GetParam()};
+        for (auto& [node, plan] : out.nodes) plan.levels.push_back({"pdu-" + plan.name});
+        return out;
+    }
     bool has_given_up() const {
-        return std::ranges::any_of(actions_, [](const auto& action) {
-            const auto* sent = std::get_if<Multicast>(&action);
-            const auto* end = sent == nullptr ? nullptr : std::get_if<Finished>(&sent->message);
-            return end != nullptr && end->entry.outcome == Outcome::failed;
-        });
+        return std::ranges::any_of(sent<Finished>(),
+                                   [](const auto& end) { return end.entry.outcome == Outcome::failed; });
     }
     // The first level is being ordered, on this side of a split.
     void begin_to_shoot() {
         step(QuorumChanged{true});
-        view({self_}, {self_});
-        says(self_, Hello{own_life_.incarnation, {}, {}, {}});
-        step(FenceRequested{"1", other_life_, "link lost", "blockrepd"});
+        view({self}, {self});
+        says(self, Hello{own_life.incarnation, {}, {}, {}});
+        step(FenceRequested{"1", other_life, "link lost", "blockrepd"});
         agent_times_out();
         agent_times_out();
-        says(self_, Request{own_wish_});
+        says(self, Request{own_wish});
         pass(Duration::seconds(2));
-        says(self_, Claim{other_, 0});
+        says(self, Claim{other, 0});
         ASSERT_EQ(orders(), 1);
     }
     void meet() {
-        view({self_, other_}, {other_});
+        view({self, other}, {other});
         agent_times_out();  // the order
         agent_times_out();  // the status
         pass(Duration::seconds(2));
         EXPECT_EQ(orders(), 1) << "nobody knows yet what the other does";
-        says(self_, Hello{own_life_.incarnation, {}, {own_wish_}, {{other_, 0}}});
-        says(other_, Hello{other_life_.incarnation, {}, {its_wish_}, {{self_, 0}}});
+        says(self, Hello{own_life.incarnation, {}, {own_wish}, {{other, 0}}});
+        says(other, Hello{other_life.incarnation, {}, {its_wish}, {{self, 0}}});
     }
 
-    const base::NodeId self_{GetParam()};
-    const base::NodeId other_{3 - GetParam()};
-    const bool goes_first_ = self_ == base::NodeId{1};
-    const base::NodeIncarnation& own_life_ = goes_first_ ? life_a : life_b;
-    const base::NodeIncarnation& other_life_ = goes_first_ ? life_b : life_a;
-    const OpenRequest own_wish_{other_life_, "link lost", "blockrepd"};
-    const OpenRequest its_wish_{own_life_, "link lost", "blockrepd"};
-    base::Instant now_;
-    Fencer fencer_;
-    Actions actions_;
+    const base::NodeId self{GetParam()};
+    const base::NodeId other{3 - GetParam()};
+    const bool goes_first = GetParam() == 1;
+    const base::NodeIncarnation own_life = goes_first ? life_a : life_b;
+    const base::NodeIncarnation other_life = goes_first ? life_b : life_a;
+    const OpenRequest own_wish{other_life, "link lost", "blockrepd"};
+    const OpenRequest its_wish{own_life, "link lost", "blockrepd"};
 };
 
 TEST_P(CrossedShots, OnlyTheShotThatGoesFirstGoesOn) {
@@ -559,19 +543,19 @@ TEST_P(CrossedShots, OnlyTheShotThatGoesFirstGoesOn) {
     meet();
     pass(Duration::seconds(30));
     EXPECT_EQ(orders(), 1) << "the other's shot is under way";
-    EXPECT_EQ(has_given_up(), !goes_first_);
-    HistoryEntry failure{.victim = self_, .executor = other_, .finished = {5}};
+    EXPECT_EQ(has_given_up(), !goes_first);
+    HistoryEntry failure{.victim = self, .executor = other, .finished = {5}};
     failure.outcome = Outcome::failed;
-    says(other_, Finished{failure});
+    says(other, Finished{failure});
     pass(Duration::seconds(1));
-    EXPECT_EQ(orders(), goes_first_ ? 2 : 1);
+    EXPECT_EQ(orders(), goes_first ? 2 : 1);
 }
 
 TEST_P(CrossedShots, AShooterThatHangsIsNotWaitedForForEver) {
     begin_to_shoot();
     meet();
     pass(Duration::seconds(70));
-    EXPECT_EQ(orders(), goes_first_ ? 2 : 1);
+    EXPECT_EQ(orders(), goes_first ? 2 : 1);
 }
 
 TEST_P(CrossedShots, WithoutQuorumNoFurtherOrderIsGiven) {
@@ -588,15 +572,15 @@ TEST_P(CrossedShots, WithoutQuorumNoFurtherOrderIsGiven) {
 // Whoever has joined does not know of it: all judge claims as if it were not.
 TEST_P(CrossedShots, WhomAnOverlookedDaemonShootsCountsFromItsHelloOn) {
     step(QuorumChanged{true});
-    view({self_, other_}, {self_, other_});
-    says(self_, Hello{own_life_.incarnation, {}, {}, {}});
-    says(other_, Hello{other_life_.incarnation, {}, {its_wish_}, {{self_, 0}}});
-    view({self_, other_}, {other_});
-    says(self_, Hello{own_life_.incarnation, {}, {}, {}});
-    says(self_, Overlook{other_});
-    says(self_, Request{own_wish_});
+    view({self, other}, {self, other});
+    says(self, Hello{own_life.incarnation, {}, {}, {}});
+    says(other, Hello{other_life.incarnation, {}, {its_wish}, {{self, 0}}});
+    view({self, other}, {other});
+    says(self, Hello{own_life.incarnation, {}, {}, {}});
+    says(self, Overlook{other});
+    says(self, Request{own_wish});
     pass(Duration::seconds(10));
-    says(self_, Claim{other_, 0});
+    says(self, Claim{other, 0});
     EXPECT_EQ(orders(), 1);
 }
 
