@@ -1,6 +1,8 @@
 #include "tests/sim/clusterfs/device.hh"
 
+#include <algorithm>
 #include <cstring>
+#include <ranges>
 
 namespace sim {
 
@@ -47,7 +49,7 @@ void copy_sector(Block& to, const Block& from, std::size_t sector, std::size_t s
 
 }  // namespace
 
-void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, bool stable) {
+void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, const UnderWay& write, bool stable) {
     if (stable) {
         if (const auto found = unflushed_.find(number); found != unflushed_.end()) {
             for (auto& version : found->second) version.sectors &= static_cast<Sectors>(~sectors);
@@ -59,8 +61,8 @@ void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, 
         Sectors known = 0;
         for (const auto& version : versions) known |= version.sectors;
         const auto first_time = static_cast<Sectors>(sectors & ~known);
-        if (first_time != 0) versions.push_back({0, image_of(number), first_time});
-        versions.push_back({finished_ + 1, image, sectors});
+        if (first_time != 0) versions.push_back({0, image_of(number), first_time, 0});
+        versions.push_back({finished_ + 1, image, sectors, write.data_of});
     }
     if (sectors == all_sectors) {
         content_.at(number) = image;
@@ -80,15 +82,15 @@ void Device::apply(const UnderWay& write, Random* tear) {
         for (std::size_t sector = 0; sector < sectors_per_block; ++sector) {
             if (tear == nullptr || !tear->one_in(2)) arrived |= static_cast<Sectors>(1U << sector);
         }
-        if (arrived != 0) put(write.first + i, write.blocks[i], arrived, write.stable && tear == nullptr);
+        if (arrived != 0) put(write.first + i, write.blocks[i], arrived, write, write.stable && tear == nullptr);
     }
     ++finished_;
 }
 
 Device::Request Device::begin_write(int node, BlockNumber first, std::vector<clusterfs::BlockHandle> blocks,
-                                    bool stable) {
+                                    bool stable, clusterfs::InodeNumber data_of) {
     if (observer_ != nullptr) observer_->write_begun(last_request_ + 1, first, blocks, stable);
-    under_way_.emplace(++last_request_, UnderWay{node, first, std::move(blocks), stable});
+    under_way_.emplace(++last_request_, UnderWay{node, first, std::move(blocks), stable, data_of});
     return last_request_;
 }
 
@@ -113,7 +115,10 @@ void Device::end_flush(std::uint64_t finished) {
         Sectors unflushed = 0;
         for (auto version = versions.rbegin(); version != versions.rend(); ++version) {
             version->sectors &= static_cast<Sectors>(~settled);
-            if (version->finished <= finished) settled |= version->sectors;
+            if (version->finished <= finished) {
+                settled |= version->sectors;
+                version->data_of = 0;
+            }
             unflushed |= once & version->sectors;
             once |= version->sectors;
         }
@@ -121,6 +126,13 @@ void Device::end_flush(std::uint64_t finished) {
         std::erase_if(versions, [](const Version& version) { return version.sectors == 0; });
         place = versions.empty() ? unflushed_.erase(place) : std::next(place);
     }
+}
+
+bool Device::may_lose_data_of(clusterfs::InodeNumber inode) const {
+    const auto is_of_it = [inode](const auto& one) { return one.data_of == inode; };
+    return std::ranges::any_of(under_way_ | std::views::values, is_of_it) ||
+           std::ranges::any_of(unflushed_ | std::views::values,
+                               [&](const Versions& versions) { return std::ranges::any_of(versions, is_of_it); });
 }
 
 void Device::node_crashed(int node, Random& random) {

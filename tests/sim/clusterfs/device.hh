@@ -43,8 +43,9 @@ class Device : public clusterfs::SynchronousDevice {
     // ---- requests that take time: a node has begun them, and they end later or never. Whoever gives blocks does not
     // change them afterwards ----
     using Request = std::uint64_t;
-    Request begin_write(int node, clusterfs::BlockNumber first, std::vector<clusterfs::BlockHandle> blocks,
-                        bool stable);
+    // `data_of`: whose file data it is; 0: metadata.
+    Request begin_write(int node, clusterfs::BlockNumber first, std::vector<clusterfs::BlockHandle> blocks, bool stable,
+                        clusterfs::InodeNumber data_of = 0);
     void end_write(Request request);
     // It fails: any part of it is there.
     void fail_write(Request request, Random& random);
@@ -53,6 +54,8 @@ class Device : public clusterfs::SynchronousDevice {
     void end_flush(std::uint64_t finished);
     // Valid until something is written.
     const clusterfs::Block& current(clusterfs::BlockNumber number) const;
+    // Some of its data is under way, or no flush has covered it: power loss may take it back.
+    bool may_lose_data_of(clusterfs::InodeNumber inode) const;
     // Holds from now on what the other one holds, which nothing has been asked of.
     void become_copy_of(const Device& other) { content_ = other.content_; }
     bool has_same(const Device& other, clusterfs::BlockNumber number) const {
@@ -87,6 +90,7 @@ class Device : public clusterfs::SynchronousDevice {
         clusterfs::BlockNumber first = 0;
         std::vector<clusterfs::BlockHandle> blocks;
         bool stable = false;
+        clusterfs::InodeNumber data_of = 0;
     };
     // One version of some sectors of a block. Images are shared, never changed.
     using Sectors = std::uint8_t;
@@ -94,11 +98,13 @@ class Device : public clusterfs::SynchronousDevice {
         std::uint64_t finished = 0;
         clusterfs::BlockHandle image;
         Sectors sectors = 0;
+        clusterfs::InodeNumber data_of = 0;  // no longer, once it is stable
     };
     using Versions = std::vector<Version>;
 
     clusterfs::BlockHandle image_of(clusterfs::BlockNumber number) const;
-    void put(clusterfs::BlockNumber number, const clusterfs::BlockHandle& image, Sectors sectors, bool stable);
+    void put(clusterfs::BlockNumber number, const clusterfs::BlockHandle& image, Sectors sectors, const UnderWay& write,
+             bool stable);
     void apply(const UnderWay& write, Random* tear);
 
     std::uint64_t blocks_;

@@ -172,7 +172,7 @@ void FileTask::write_blocks() {
         if (!stable) self->node_.mount().note_data_written(self->plan_.written(), self->request_.inode.number);
         self->finish_plan();
     };
-    if (!plan_.appends) return node_.write_data(images, stable, written);
+    if (!plan_.appends) return node_.write_data(request_.inode.number, images, stable, written);
     node_.append_data(request_.inode.number, images);
     written();
 }

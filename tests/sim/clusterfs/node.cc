@@ -27,8 +27,10 @@ Node::Node(Environment environment, int index, MountOptions options, Callbacks c
 Node::~Node() { *alive_ = false; }
 
 void Node::start() {
-    world_.locks.join(life_,
-                      [this](Event event) { when_awake([this, event = std::move(event)] { happened(event); }); });
+    world_.locks.join(life_, [this](Event event) {
+        if (const auto* granted = std::get_if<LockGranted>(&event)) check_data_is_stable(granted->name, "granted to");
+        when_awake([this, event = std::move(event)] { happened(event); });
+    });
     call([this](auto now, auto wall, Actions& actions) { mount_->start(now, wall, actions); });
 }
 
@@ -116,7 +118,7 @@ void Node::read_data(const std::vector<BlockNumber>& numbers,
 void Node::append_data(InodeNumber inode, const std::map<BlockNumber, Block>& blocks) {
     const auto id = ++last_append_;
     appends_[id] = inode;
-    write_data(blocks, false, [this, id] { appended(id); });
+    write_data(inode, blocks, false, [this, id] { appended(id); });
 }
 
 void Node::appended(std::uint64_t id) {
@@ -148,10 +150,12 @@ void Node::when_written(const std::function<bool(InodeNumber)>& concerns, std::f
 
 bool Node::reader_follows(InodeNumber inode) const { return mount_->reader_follows(inode, world_.scheduler.now()); }
 
-void Node::write_data(const std::map<BlockNumber, Block>& blocks, bool stable, std::function<void()> done) {
+void Node::write_data(InodeNumber inode, const std::map<BlockNumber, Block>& blocks, bool stable,
+                      std::function<void()> done) {
     std::vector<Device::Request> requests;
     for (const auto& [number, block] : blocks) {
-        requests.push_back(world_.device.begin_write(index_, number, {std::make_shared<Block>(block)}, stable));
+        const auto image = std::make_shared<Block>(block);
+        requests.push_back(world_.device.begin_write(index_, number, {image}, stable, inode));
     }
     after_io(
         [this, requests] {
@@ -206,6 +210,7 @@ void Node::perform(Action& action) {
     } else if (auto* request = std::get_if<RequestLock>(&action)) {
         world_.locks.request(life_, *request);
     } else if (auto* release = std::get_if<ReleaseLock>(&action)) {
+        check_data_is_stable(release->name, "given back by");
         world_.locks.release(life_, *release);
     } else if (auto* dead = std::get_if<ReleaseDead>(&action)) {
         callbacks_.released_dead(dead->node);
@@ -224,6 +229,13 @@ void Node::perform(Action& action) {
     } else if (auto* stopped = std::get_if<Stopped>(&action)) {
         finished_.push_back([this, outcome = stopped->outcome] { callbacks_.stopped(outcome); });
     }
+}
+
+// Whoever reads the data next may promise it, by an fsync of its own that has nothing to write.
+void Node::check_data_is_stable(const LockName& name, const std::string& moment) const {
+    if (name.type != LockType::inode || !world_.device.may_lose_data_of(name.number)) return;
+    throw Violation("the lock of inode " + std::to_string(name.number) + " is " + moment + " node " +
+                    std::to_string(index_) + " before its data is stable");
 }
 
 void Node::arm_timer() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "clusterfs/core/mount.hh"
@@ -50,8 +51,8 @@ class Node {
     // File data, past the mount.
     void read_data(const std::vector<clusterfs::BlockNumber>& numbers,
                    std::function<void(const std::map<clusterfs::BlockNumber, clusterfs::Block>&)> done);
-    void write_data(const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks, bool stable,
-                    std::function<void()> done);
+    void write_data(clusterfs::InodeNumber inode, const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks,
+                    bool stable, std::function<void()> done);
     bool reader_follows(clusterfs::InodeNumber inode) const;
     // As the driver appends (driver/appended_data): under way when this returns; every flush waits for it.
     void append_data(clusterfs::InodeNumber inode, const std::map<clusterfs::BlockNumber, clusterfs::Block>& blocks);
@@ -65,6 +66,7 @@ class Node {
     void call(const std::function<void(base::Instant, base::WallTime, clusterfs::Actions&)>& work);
     void happened(clusterfs::Event event);
     void perform(clusterfs::Action& action);
+    void check_data_is_stable(const clusterfs::LockName& name, const std::string& moment) const;
     void when_awake(std::function<void()> work);
     // `device` happens whatever becomes of the node, unless it dies; `then` when it is awake.
     void after_io(std::function<void()> device, std::function<void()> then);
