@@ -36,6 +36,7 @@ class Execution {
     const std::string& detail() const { return detail_; }
     base::Instant started() const { return started_; }
     PowerOrder order() const { return order_; }
+    bool holds_order() const { return state_ == State::running && poll_at_ && !verifying_; }
     std::optional<base::Instant> next_deadline() const { return state_ == State::running ? poll_at_ : std::nullopt; }
     void check_invariants() const;
     void describe(base::JsonWriter& out) const;

@@ -2,6 +2,7 @@
 #include "fencing/core/fencer.hh"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/ensure.hh"
 #include "base/probe.hh"
@@ -33,6 +34,7 @@ void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
     now_ = now;
     std::visit([&](const auto& each) { on(each, now, actions); }, event);
     begin_what_is_due(now, actions);
+    note_what_is_held(now);
     overlook_the_silent(now, actions);
     drop_answered_requests();
     correct_rumours(actions);
@@ -81,7 +83,9 @@ void Fencer::on(const ClientGone& event, base::Instant now, Actions& actions) {
 void Fencer::on(const QuorumChanged& event, base::Instant, Actions& actions) {
     if (quorate_ != event.quorate) actions.push_back(Note{event.quorate ? "quorate" : "quorum lost: nobody is shot"});
     quorate_ = event.quorate;
-    if (!quorate_) decline_what_has_not_begun(actions);
+    if (quorate_) return;
+    for (auto& [victim, running] : running_) running.has_lost_quorum = true;
+    decline_what_has_not_begun(actions);
 }
 
 void Fencer::on(const AgentFinished& event, base::Instant now, Actions& actions) {
@@ -144,10 +148,11 @@ bool Fencer::looked_at(const AgentFinished& event, base::Instant now, Actions& a
 // together.
 void Fencer::regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now) {
     if (running.question) return;
-    if (others_come_first(now)) earliest = now + order_pause;
+    if (others_come_first() && !has_waited_long(now)) earliest = now + order_pause;
     if (!is_in_slot(victim, earliest)) earliest = next_slot(victim, earliest);
     running.execution.hold_orders_until(earliest);
-    running.execution.forbid_orders(reason_not_to_shoot(victim));
+    // Also one that is back since: the others may have judged without us.
+    running.execution.forbid_orders(running.has_lost_quorum ? "quorum was lost" : reason_not_to_shoot(victim));
 }
 
 // Empty: it may be shot, if not now then later.
@@ -157,11 +162,22 @@ std::string Fencer::reason_not_to_shoot(base::NodeId victim) const {
 }
 
 // Among the members of the group; whoever shoots us from elsewhere is kept apart by slots or by quorum.
-bool Fencer::others_come_first(base::Instant now) const {
-    if (!is_member(settings_.self)) return false;
-    if (!silent_.empty()) return true;
-    return is_being_shot(settings_.self) && now < operations_.at(settings_.self).taken_at + longest_hold;
+bool Fencer::others_come_first() const {
+    return is_member(settings_.self) && (!silent_.empty() || is_being_shot(settings_.self));
 }
+
+void Fencer::note_what_is_held(base::Instant now) {
+    if (!others_come_first()) return held_since_.reset();
+    const bool is_held = std::ranges::any_of(running_ | std::views::values,
+                                             [](const Running& running) {
+                                                 return !running.question && running.execution.holds_order();
+                                             }) ||
+                         std::ranges::any_of(operations_ | std::views::values,
+                                             [](const Operation& operation) { return operation.begin_at.has_value(); });
+    if (is_held && !held_since_) held_since_ = now;
+}
+
+bool Fencer::has_waited_long(base::Instant now) const { return held_since_ && now >= *held_since_ + longest_hold; }
 
 // Of two shots that cross each other the one at the node with the longer delay (of equal ones, the lower id) is given
 // up before its next order; the other waits for that.

@@ -51,7 +51,7 @@ class Fencer {
     // Between the end of an agent and the next order of its attempt; and how often one that has to wait asks again.
     // What the group has told meanwhile has been delivered then, also to a daemon that was paused.
     static constexpr auto order_pause = base::Duration::milliseconds(200);
-    // Who shoots this node and does not come to an end in this time, from its claim or Hello on, hangs.
+    // Who shoots this node and does not come to an end in this time, while something of ours waits for it, hangs.
     static constexpr auto longest_hold = base::Duration::seconds(60);
     // Whoever shoots later than it meant to was paused: others may have overlooked it. Less than longest_silence.
     static constexpr auto longest_lateness = base::Duration::seconds(1);
@@ -77,6 +77,7 @@ class Fencer {
         base::Instant requested = {};
         std::string asker = {};
         std::string reason = {};
+        bool has_lost_quorum = false;  // since it began
     };
 
     // Events.
@@ -144,7 +145,9 @@ class Fencer {
     void look_first(base::NodeId victim, base::Instant now, Actions& actions);
     bool looked_at(const AgentFinished& event, base::Instant now, Actions& actions);
     void regulate_orders(base::NodeId victim, Running& running, base::Instant earliest, base::Instant now);
-    bool others_come_first(base::Instant now) const;
+    bool others_come_first() const;
+    void note_what_is_held(base::Instant now);
+    bool has_waited_long(base::Instant now) const;
     bool must_yield_to_own_shooter(base::NodeId victim) const;
     std::string reason_not_to_shoot(base::NodeId victim) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
@@ -185,6 +188,7 @@ class Fencer {
     std::map<base::NodeId, Absence> absent_;                             // nodes that were in the group and are not
     std::map<base::NodeIncarnation, std::map<ClientId, Local>> wanted_;  // by our own clients
     std::map<base::NodeId, Running> running_;
+    std::optional<base::Instant> held_since_;  // others come first, and an order or a claim of ours waits for them
     std::map<base::NodeId, Running> looking_;  // status queries before anybody is shot
     std::set<base::Uuid> corrected_;           // lives of our own node that we have already declared over in this group
     RunId next_run_ = 1;

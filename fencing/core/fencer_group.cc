@@ -74,11 +74,11 @@ void Fencer::member_left(base::NodeId node, base::Instant now) {
     announced_.erase(node);
     // It was shooting us when it went: what it has ordered comes first, then its slot, then ours.
     const auto ours = operations_.find(settings_.self);
-    const bool was_shooting = ours != operations_.end() && ours->second.executor == node;
+    const bool was_shooting = ours != operations_.end() && ours->second.executors.contains(node);
     absent_[node] = {now, was_shooting ? now + slots_.round() : now};
     for (auto& [victim, operation] : operations_) {
         drop_requests_of(node, operation);
-        if (operation.executor == node) operation.release();
+        operation.release(node);
         if (node == settings_.self) operation.claim_sent.reset();
         // Now both halves may want to shoot: the delay counts from here.
         if (victim == node) operation.ready_at = std::max(operation.ready_at, now + delay_of(victim));
@@ -188,7 +188,7 @@ void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Ac
     // Not everybody here knows what it wants and whom it shoots; its Hello will tell what still counts.
     for (auto& [victim, operation] : operations_) {
         drop_requests_of(overlook.silent, operation);
-        if (operation.executor == overlook.silent) operation.release();
+        operation.release(overlook.silent);
     }
     send_facts(actions);
 }
@@ -202,16 +202,14 @@ void Fencer::overlook_the_silent(base::Instant now, Actions& actions) {
 // Attempts may have begun where we could not hear the claim, on the other side of a split; and what the speaker does
 // not list it does not execute.
 void Fencer::adopt_executions(base::NodeId executor, const std::vector<ExecutedAttempt>& executing, base::Instant now) {
-    for (auto& [victim, operation] : operations_) {
-        if (operation.executor == executor) operation.release();
-    }
+    for (auto& [victim, operation] : operations_) operation.release(executor);
     for (const auto& executed : executing) {
         if (executed.victim == executor) continue;
         auto [found, is_new] = operations_.try_emplace(executed.victim);
         auto& operation = found->second;
         if (is_new) operation.since = operation.ready_at = now;
         operation.attempts = std::max(operation.attempts, executed.attempt);
-        if (!operation.executor) operation.take(executor, now);
+        operation.executors.insert(executor);
     }
 }
 
@@ -228,14 +226,14 @@ void Fencer::delivered(base::NodeId sender, const Claim& claim, base::Instant no
     // Every member comes to the same answer, because all have heard each other since the last join; and whoever claims
     // has said Hello since: a claim from before might contradict the Hello that follows it.
     const bool valid = silent_.empty() && !unheard_.contains(sender) && found != operations_.end() &&
-                       !found->second.executor && sender != claim.victim && !is_being_shot(sender) &&
+                       found->second.executors.empty() && sender != claim.victim && !is_being_shot(sender) &&
                        is_wanted(claim.victim, found->second);
     if (!valid) {
         if (found != operations_.end() && sender == settings_.self) found->second.claim_sent.reset();
         return;
     }
     auto& operation = found->second;
-    operation.take(sender, now);
+    operation.executors.insert(sender);
     operation.attempts = std::max(operation.attempts, claim.attempt);
     for (auto& [key, asked] : operation.requests) asked.covered = true;
     if (sender != settings_.self) return;
@@ -258,7 +256,10 @@ void Fencer::decline_what_has_not_begun(Actions& actions) {
 std::string Fencer::reason_not_to_begin(base::NodeId victim, const Operation& operation, base::Instant now) const {
     if (now > *operation.begin_at + longest_lateness) return "this daemon was paused and its claim is old";
     if (running_.contains(victim)) return "an order to it is being carried out";
+    if (operation.executors.size() > 1) return "another node shoots it already";
+    if (!is_wanted(victim, operation)) return "nobody asks for it any more";
     if (!is_in_slot(victim, now)) return "its delay has to pass again";
+    if (others_come_first() && has_waited_long(now)) return "a shot at this machine does not come to an end";
     return reason_not_to_shoot(victim);
 }
 
@@ -266,8 +267,8 @@ void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
     for (auto& [victim, operation] : operations_) {
         if (!operation.begin_at || now < *operation.begin_at) continue;
         const auto why_not = reason_not_to_begin(victim, operation, now);
-        // If all that are shot took their claims back, three that want each other dead could do so by turns for ever.
-        if (why_not.empty() && others_come_first(now)) {
+        // If all that are shot gave their claims back, three that want each other dead could do so by turns for ever.
+        if (why_not.empty() && others_come_first()) {
             operation.begin_at = now + order_pause;
             continue;
         }
@@ -284,9 +285,9 @@ void Fencer::begin_what_is_due(base::Instant now, Actions& actions) {
 void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instant now, Actions&) {
     probe_declined.hit();
     const auto found = operations_.find(decline.victim);
-    if (found == operations_.end() || found->second.executor != sender) return;
+    if (found == operations_.end() || !found->second.executors.contains(sender)) return;
     auto& operation = found->second;
-    operation.release();
+    operation.release(sender);
     operation.attempts = decline.attempt + 1;
     operation.last_failure = name_of(sender) + " was not allowed to shoot when its turn came";
     operation.ready_at = now + backoff_after(1, settings_);
@@ -310,11 +311,11 @@ void Fencer::attempt_ended(base::NodeId executor, const HistoryEntry& entry, bas
     if (found == operations_.end() || entry.outcome == Outcome::confirmed) return;  // the agents still run
     auto& operation = found->second;
     // Counted on every member, also on those that did not hear of the claim: they choose the next executor by it.
-    if (operation.executor != executor) {
+    if (!operation.executors.contains(executor)) {
         if (entry.outcome == Outcome::failed) operation.attempts = std::max(operation.attempts, entry.attempt + 1);
         return;
     }
-    operation.release();
+    operation.release(executor);
     operation.last_failure = entry.outcome == Outcome::failed ? entry.detail : "";
     operation.attempts = entry.outcome == Outcome::failed ? operation.attempts + 1 : 0;
     operation.ready_at = now + (entry.outcome == Outcome::failed ? backoff_after(operation.attempts, settings_)

@@ -64,7 +64,8 @@ void Fencer::drop_answered_requests() {
             return lives_.is_dead({v, each.first.second});
         });
     }
-    std::erase_if(operations_, [](const auto& each) { return each.second.requests.empty() && !each.second.executor; });
+    std::erase_if(operations_,
+                  [](const auto& each) { return each.second.requests.empty() && each.second.executors.empty(); });
 }
 
 // A member that lives as Z will say itself that X is over, if it is: nobody is shot over a rumour. Who was overlooked
@@ -80,7 +81,7 @@ bool Fencer::is_wanted(base::NodeId victim, const Operation& operation) const {
 
 bool Fencer::is_being_shot(base::NodeId node) const {
     const auto found = operations_.find(node);
-    return found != operations_.end() && found->second.executor.has_value();
+    return found != operations_.end() && !found->second.executors.empty();
 }
 
 // How many candidates come before us; nothing when we are none. The lowest node is first, and a failed attempt passes
@@ -105,7 +106,7 @@ bool Fencer::has_devices(base::NodeId victim) const {
 }
 
 bool Fencer::waits_for_time_only(base::NodeId victim, const Operation& operation) const {
-    return !operation.executor && quorate_ && silent_.empty() && !unheard_.contains(settings_.self) &&
+    return operation.executors.empty() && quorate_ && silent_.empty() && !unheard_.contains(settings_.self) &&
            operation.claim_sent != operation.attempts && is_wanted(victim, operation) && own_turn(victim, operation) &&
            !running_.contains(victim) && has_devices(victim) && !lives_.is_dead(self_);
 }
@@ -188,10 +189,13 @@ std::string Fencer::name_of(base::NodeId node) const {
 
 void Fencer::check_invariants() const {
     for (const auto& [victim, operation] : operations_) {
-        base::ensure(!operation.requests.empty() || operation.executor, "an operation that nobody wants");
-        base::ensure(!operation.executor || is_member(*operation.executor), "an executor outside the group");
-        base::ensure(operation.executor != victim, "a node that shoots itself");
-        base::ensure(!operation.begin_at || operation.executor == settings_.self, "a claim that holds only here");
+        base::ensure(!operation.requests.empty() || !operation.executors.empty(), "an operation that nobody wants");
+        for (const auto executor : operation.executors) {
+            base::ensure(is_member(executor), "an executor outside the group");
+        }
+        base::ensure(!operation.executors.contains(victim), "a node that shoots itself");
+        base::ensure(!operation.begin_at || operation.executors.contains(settings_.self),
+                     "a claim that holds only here");
         for (const auto& [key, asked] : operation.requests) {
             base::ensure(is_member(key.first), "a request of a node outside the group");
             base::ensure(!lives_.is_dead({victim, key.second}), "a request that is answered already");

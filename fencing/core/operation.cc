@@ -2,26 +2,20 @@
 
 namespace fencing {
 
-void Operation::take(base::NodeId by, base::Instant now) {
-    executor = by;
-    taken_at = now;
-}
-
-void Operation::release() {
-    executor.reset();
-    begin_at.reset();
+void Operation::release(base::NodeId executor) {
+    executors.erase(executor);
+    if (executors.empty()) begin_at.reset();
 }
 
 void Operation::describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const {
     out.begin_object();
     out.member("victim", victim.value).member("waited_ms", (now - since).to_milliseconds());
-    out.member("state", executor ? "executing" : attempts > 0 ? "retrying" : "waiting");
+    out.member("state", !executors.empty() ? "executing" : attempts > 0 ? "retrying" : "waiting");
     out.member("failed_attempts", attempts);
-    out.key("executor");
-    if (executor) {
-        out.value(executor->value);
-    } else {
-        out.null();
+    out.key("executors").begin_array();
+    for (const auto executor : executors) out.value(executor.value);
+    out.end_array();
+    if (executors.empty()) {
         out.member("next_attempt_ms", ready_at > now ? (ready_at - now).to_milliseconds() : std::int64_t{0});
     }
     out.member("last_failure", last_failure);

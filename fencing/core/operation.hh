@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -24,7 +25,8 @@ struct Operation {
 
     std::map<Key, Asked> requests;
     std::uint32_t attempts = 0;  // failed ones
-    std::optional<base::NodeId> executor;
+    // At most one by claims; those of two sides of a split may both shoot on when they meet.
+    std::set<base::NodeId> executors;
     base::Instant since;     // local: when it was first heard of
     base::Instant ready_at;  // local: not claimed before (delay, backoff)
     std::string last_failure;
@@ -33,12 +35,10 @@ struct Operation {
     std::string reason;
 
     std::optional<std::uint32_t> claim_sent;  // local: our claim of this attempt is on its way
-    base::Instant taken_at;                   // local: when the executor was heard to be it
     std::optional<base::Instant> begin_at;    // local: our claim holds; the agents start then
 
-    // A claim holds; it is over.
-    void take(base::NodeId by, base::Instant now);
-    void release();
+    // That node shoots no longer, or not yet.
+    void release(base::NodeId executor);
 
     void describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const;
 };
