@@ -33,10 +33,10 @@ Fencer::Fencer(Settings settings, const base::Uuid& incarnation, const std::vect
 void Fencer::step(const Event& event, base::Instant now, Actions& actions) {
     now_ = now;
     std::visit([&](const auto& each) { on(each, now, actions); }, event);
+    drop_answered_requests();
     begin_what_is_due(now, actions);
     note_what_is_held(now);
     overlook_the_silent(now, actions);
-    drop_answered_requests();
     correct_rumours(actions);
     claim_what_is_due(now, actions);
     answer_absence(actions);
@@ -151,8 +151,19 @@ void Fencer::regulate_orders(base::NodeId victim, Running& running, base::Instan
     if (others_come_first() && !has_waited_long(now)) earliest = now + order_pause;
     if (!is_in_slot(victim, earliest)) earliest = next_slot(victim, earliest);
     running.execution.hold_orders_until(earliest);
-    // Also one that is back since: the others may have judged without us.
-    running.execution.forbid_orders(running.has_lost_quorum ? "quorum was lost" : reason_not_to_shoot(victim));
+    running.execution.forbid_orders(reason_to_give_up(victim, running));
+}
+
+std::string Fencer::reason_to_give_up(base::NodeId victim, const Running& running) const {
+    // Also where it is back since: the others may have judged without us.
+    if (running.has_lost_quorum) return "quorum was lost";
+    const auto operation = operations_.find(victim);
+    const bool is_wanted_still = operation != operations_.end() && is_wanted(victim, operation->second);
+    const auto is_over = [&](const base::Uuid& life) { return lives_.is_dead({victim, life}); };
+    if (!is_wanted_still && !running.lives.empty() && std::ranges::all_of(running.lives, is_over)) {
+        return "the life that was to end is over";
+    }
+    return reason_not_to_shoot(victim);
 }
 
 // Empty: it may be shot, if not now then later.

@@ -121,6 +121,8 @@ class Fencer {
     void add_request(base::NodeId asker, const OpenRequest& request, base::Instant now);
     void let_withdraw(base::NodeId victim, Operation& operation) const;
     void remove_request(base::NodeId asker, const base::NodeIncarnation& victim);
+    // That node shoots no longer, or not yet.
+    void release(base::NodeId executor, Operation& operation) const;
     static void drop_requests_of(base::NodeId asker, Operation& operation);
     void settle_nil_requests(base::NodeId victim, bool only_covered, Actions& actions);
     void drop_answered_requests();
@@ -150,6 +152,7 @@ class Fencer {
     bool has_waited_long(base::Instant now) const;
     bool must_yield_to_own_shooter(base::NodeId victim) const;
     std::string reason_not_to_shoot(base::NodeId victim) const;
+    std::string reason_to_give_up(base::NodeId victim, const Running& running) const;
     void describe_request(base::NodeId victim, const Operation& operation, Running& running) const;
     void tell_end(base::NodeId victim, const Running& running, base::WallTime wall, base::Instant now,
                   Actions& actions);

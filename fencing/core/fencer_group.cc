@@ -78,7 +78,7 @@ void Fencer::member_left(base::NodeId node, base::Instant now) {
     absent_[node] = {now, was_shooting ? now + slots_.round() : now};
     for (auto& [victim, operation] : operations_) {
         drop_requests_of(node, operation);
-        operation.release(node);
+        release(node, operation);
         if (node == settings_.self) operation.claim_sent.reset();
         // Now both halves may want to shoot: the delay counts from here.
         if (victim == node) operation.ready_at = std::max(operation.ready_at, now + delay_of(victim));
@@ -188,7 +188,7 @@ void Fencer::delivered(base::NodeId, const Overlook& overlook, base::Instant, Ac
     // Not everybody here knows what it wants and whom it shoots; its Hello will tell what still counts.
     for (auto& [victim, operation] : operations_) {
         drop_requests_of(overlook.silent, operation);
-        operation.release(overlook.silent);
+        release(overlook.silent, operation);
     }
     send_facts(actions);
 }
@@ -202,7 +202,7 @@ void Fencer::overlook_the_silent(base::Instant now, Actions& actions) {
 // Attempts may have begun where we could not hear the claim, on the other side of a split; and what the speaker does
 // not list it does not execute.
 void Fencer::adopt_executions(base::NodeId executor, const std::vector<ExecutedAttempt>& executing, base::Instant now) {
-    for (auto& [victim, operation] : operations_) operation.release(executor);
+    for (auto& [victim, operation] : operations_) release(executor, operation);
     for (const auto& executed : executing) {
         if (executed.victim == executor) continue;
         auto [found, is_new] = operations_.try_emplace(executed.victim);
@@ -287,7 +287,7 @@ void Fencer::delivered(base::NodeId sender, const Decline& decline, base::Instan
     const auto found = operations_.find(decline.victim);
     if (found == operations_.end() || !found->second.executors.contains(sender)) return;
     auto& operation = found->second;
-    operation.release(sender);
+    release(sender, operation);
     operation.attempts = decline.attempt + 1;
     operation.last_failure = name_of(sender) + " was not allowed to shoot when its turn came";
     operation.ready_at = now + backoff_after(1, settings_);
@@ -315,11 +315,12 @@ void Fencer::attempt_ended(base::NodeId executor, const HistoryEntry& entry, bas
         if (entry.outcome == Outcome::failed) operation.attempts = std::max(operation.attempts, entry.attempt + 1);
         return;
     }
-    operation.release(executor);
+    release(executor, operation);
     operation.last_failure = entry.outcome == Outcome::failed ? entry.detail : "";
     operation.attempts = entry.outcome == Outcome::failed ? operation.attempts + 1 : 0;
     operation.ready_at = now + (entry.outcome == Outcome::failed ? backoff_after(operation.attempts, settings_)
                                                                  : delay_of(entry.victim));
+    if (!operation.executors.empty()) return;
     for (auto& [key, asked] : operation.requests) asked.covered = false;
 }
 

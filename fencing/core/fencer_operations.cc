@@ -38,6 +38,11 @@ void Fencer::remove_request(base::NodeId asker, const base::NodeIncarnation& vic
     if (found != operations_.end()) found->second.requests.erase({asker, victim.incarnation});
 }
 
+void Fencer::release(base::NodeId executor, Operation& operation) const {
+    operation.executors.erase(executor);
+    if (executor == settings_.self) operation.begin_at.reset();
+}
+
 void Fencer::drop_requests_of(base::NodeId asker, Operation& operation) {
     std::erase_if(operation.requests, [&](const auto& each) { return each.first.first == asker; });
 }

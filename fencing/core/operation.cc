@@ -2,11 +2,6 @@
 
 namespace fencing {
 
-void Operation::release(base::NodeId executor) {
-    executors.erase(executor);
-    if (executors.empty()) begin_at.reset();
-}
-
 void Operation::describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const {
     out.begin_object();
     out.member("victim", victim.value).member("waited_ms", (now - since).to_milliseconds());

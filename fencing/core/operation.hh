@@ -37,9 +37,6 @@ struct Operation {
     std::optional<std::uint32_t> claim_sent;  // local: our claim of this attempt is on its way
     std::optional<base::Instant> begin_at;    // local: our claim holds; the agents start then
 
-    // That node shoots no longer, or not yet.
-    void release(base::NodeId executor);
-
     void describe(base::NodeId victim, base::Instant now, base::JsonWriter& out) const;
 };
 

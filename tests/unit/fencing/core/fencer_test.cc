@@ -415,12 +415,13 @@ struct Member {
         }
     }
     // Of the youngest run.
-    void agent_times_out() {
+    void agent_ends(AgentExit exit, int code) {
         for (auto i = actions.rbegin(); i != actions.rend(); ++i) {
             const auto* run = std::get_if<RunAgent>(&*i);
-            if (run != nullptr) return step(AgentFinished{run->run, AgentExit::timed_out, 0, "", {}});
+            if (run != nullptr) return step(AgentFinished{run->run, exit, code, "", {}});
         }
     }
+    void agent_times_out() { agent_ends(AgentExit::timed_out, 0); }
     std::ptrdiff_t orders() const {
         return std::ranges::count_if(actions, [](const auto& action) {
             const auto* run = std::get_if<RunAgent>(&action);
@@ -518,6 +519,51 @@ TEST_F(AClaimThatWaits, IsGivenBackWhereTheShooterHangs) {
     pass(Duration::seconds(10));
     EXPECT_EQ(sent<Decline>().size(), 1U);
     EXPECT_EQ(orders(), 0);
+}
+
+// Its own look at the machine is the end of it: no attempt begins that nobody counts.
+TEST(FencerOfThree, AClaimThatHasNotBegunEndsWithWhatWasSeenMeanwhile) {
+    OneOfThree b(2);
+    const OpenRequest wish{OneOfThree::life(1), "why", "who"};
+    b.view({{1}, {2}, {3}}, {{3}});
+    b.says({2}, Hello{OneOfThree::life(2).incarnation, {}, {}, {}});
+    b.says({1}, Hello{OneOfThree::life(1).incarnation, {}, {}, {}});
+    b.says({2}, Overlook{{3}});
+    b.says({1}, Request{{{{1}, {}}, "whichever life", "who"}});
+    b.says({2}, Request{wish});
+    b.says({2}, Claim{{1}, 0});
+    b.says({3}, Hello{OneOfThree::life(3).incarnation, {}, {wish}, {{{1}, 0}}});
+    HistoryEntry seen{.victim = {1}, .executor = {2}, .finished = {5}};
+    seen.outcome = Outcome::fenced;
+    seen.dead = {uuid(7)};
+    b.says({2}, Finished{seen});
+    b.pass(Duration::seconds(3));
+    EXPECT_EQ(b.orders(), 0);
+}
+
+// The act answers who wants "whichever life" dead, whatever becomes of another shooter meanwhile.
+TEST(FencerOfThree, AShooterThatFailsLeavesToTheOtherWhatItsClaimCovers) {
+    OneOfThree b(2);
+    const base::NodeIncarnation whichever{{1}, {}};
+    const OpenRequest wish{whichever, "why", "who"};
+    b.step(FenceRequested{"1", whichever, "why", "who"});
+    b.agent_times_out();  // the first look
+    b.says({2}, Request{wish});
+    b.says({2}, Claim{{1}, 0});
+    b.pass(Duration::seconds(2));
+    b.view({{1}, {2}, {3}}, {{3}});
+    b.says({2}, Hello{OneOfThree::life(2).incarnation, {}, {wish}, {{{1}, 0}}});
+    b.says({1}, Hello{OneOfThree::life(1).incarnation, {}, {}, {}});
+    b.says({3}, Hello{OneOfThree::life(3).incarnation, {}, {}, {{{1}, 0}}});
+    HistoryEntry failure{.victim = {1}, .executor = {3}, .finished = {5}};
+    failure.outcome = Outcome::failed;
+    b.says({3}, Finished{failure});
+    b.agent_ends(AgentExit::exited, 0);  // the order
+    b.agent_ends(AgentExit::exited, 2);  // off
+    EXPECT_TRUE(std::ranges::any_of(b.actions, [&](const auto& action) {
+        const auto* report = std::get_if<ReportFenced>(&action);
+        return report != nullptr && report->dead == whichever;
+    }));
 }
 
 // Two that shot the same node on both sides of a split: it is being shot until both have ended.
@@ -632,6 +678,20 @@ TEST_P(CrossedShots, WhoHasLostQuorumGivesNoFurtherOrder) {
     agent_times_out();
     EXPECT_TRUE(has_given_up());
     EXPECT_EQ(orders(), 1);
+}
+
+// A first device that works and does not say so, a second one: the machine is back in a new life before its turn comes.
+TEST_P(CrossedShots, ALaterLifeIsNotShotForTheOneBefore) {
+    begin_to_shoot();
+    const base::NodeIncarnation later{other, uuid(9)};
+    view({self, other}, {other});
+    says(self, Hello{own_life.incarnation, {}, {own_wish}, {{other, 0}}});
+    says(other, Hello{later.incarnation, {other_life.incarnation}, {}, {}});
+    agent_times_out();  // the order
+    agent_times_out();  // the status
+    pass(Duration::seconds(2));
+    EXPECT_EQ(orders(), 1);
+    EXPECT_TRUE(has_given_up());
 }
 
 // Whoever has joined does not know of it: all judge claims as if it were not.
