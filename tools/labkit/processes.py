@@ -33,14 +33,16 @@ def record_world(lab, pid):
 
 
 def recorded_world(lab):
-    """(pid or None if it no longer lives, inodes of its namespaces)."""
+    """(pid, inodes of its namespaces), or (None, {}) if it no longer lives: with it end all processes in its namespaces, and
+    the kernel gives their numbers to new ones, of another lab perhaps."""
     try:
         with open(lab.path("world.json"), encoding="utf-8") as file:
             record = json.load(file)
     except (OSError, ValueError):
         return None, {}
-    alive = record["start"] is not None and start_time(record["pid"]) == record["start"]
-    return (record["pid"] if alive else None), record["namespaces"]
+    pid, start = record["pid"], record["start"]
+    alive = start is not None and start_time(pid) == start and not _is_zombie(pid)
+    return (pid, record["namespaces"]) if alive else (None, {})
 
 
 def _is_zombie(pid):
