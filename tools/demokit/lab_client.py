@@ -20,7 +20,10 @@ class LabClient:
     def verb(self, *words, timeout=180, check=True):
         """Runs `tools/lab WORDS… --dir DIR`; its standard output."""
         command = [LAB, words[0], '--dir', self.directory, *words[1:]]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            raise LabError(f'{" ".join(command)}: no end within {timeout} s') from None
         if check and done.returncode != 0:
             raise LabError(f'{" ".join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}')
         return done.stdout
