@@ -11,6 +11,13 @@ class LabError(Exception):
     """A verb failed; carries what it said."""
 
 
+def _run(command, timeout, **options):
+    try:
+        return subprocess.run(command, text=True, timeout=timeout, check=False, **options)
+    except subprocess.TimeoutExpired:
+        raise LabError(f'{" ".join(command)}: no end within {timeout} s') from None
+
+
 class LabClient:
     """One lab in one directory."""
 
@@ -20,10 +27,7 @@ class LabClient:
     def verb(self, *words, timeout=180, check=True):
         """Runs `tools/lab WORDS… --dir DIR`; its standard output."""
         command = [LAB, words[0], '--dir', self.directory, *words[1:]]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-        except subprocess.TimeoutExpired:
-            raise LabError(f'{" ".join(command)}: no end within {timeout} s') from None
+        done = _run(command, timeout, capture_output=True)
         if check and done.returncode != 0:
             raise LabError(f'{" ".join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}')
         return done.stdout
@@ -45,7 +49,7 @@ class LabClient:
     def run(self, node, *words, timeout=300, check=True, **options):
         """Runs WORDS inside a node to their end; the completed process, with its output as text."""
         options.setdefault('capture_output', True)
-        done = subprocess.run(self.command(node, *words), text=True, timeout=timeout, check=False, **options)
+        done = _run(self.command(node, *words), timeout, **options)
         if check and done.returncode != 0:
             raise LabError(f'on {node}: {" ".join(map(str, words))}: exit status {done.returncode}\n'
                            f'{done.stdout or ""}{done.stderr or ""}')
