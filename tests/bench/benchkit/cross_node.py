@@ -1,4 +1,5 @@
 """What one node sees of the other's work, and what both do to the same thing at once."""
+import contextlib
 import statistics
 import subprocess
 
@@ -22,8 +23,9 @@ def both(lab, name, *words):
     for process in running.values():
         process.stdout.readline()
     for process in running.values():
-        process.stdin.write('go\n')
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already: finish() says of what
+            process.stdin.write('go\n')
+            process.stdin.flush()
     return {node: common.finish(process, f'{name} on {node}').split() for node, process in running.items()}
 
 
