@@ -259,7 +259,9 @@ std::string Fencer::reason_not_to_begin(base::NodeId victim, const Operation& op
     if (operation.executors.size() > 1) return "another node shoots it already";
     if (!is_wanted(victim, operation)) return "nobody asks for it any more";
     if (!is_in_slot(victim, now)) return "its delay has to pass again";
-    if (others_come_first() && has_waited_long(now)) return "a shot at this machine does not come to an end";
+    if (others_come_first() && has_waited_long(now)) {
+        return "a shot at this machine does not come to an end; by hand: cfs-fence off " + name_of(victim);
+    }
     return reason_not_to_shoot(victim);
 }
 

@@ -49,7 +49,8 @@ void copy_sector(Block& to, const Block& from, std::size_t sector, std::size_t s
 
 }  // namespace
 
-void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, const UnderWay& write, bool stable) {
+void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, bool stable,
+                 clusterfs::InodeNumber data_of) {
     if (stable) {
         if (const auto found = unflushed_.find(number); found != unflushed_.end()) {
             for (auto& version : found->second) version.sectors &= static_cast<Sectors>(~sectors);
@@ -62,7 +63,7 @@ void Device::put(BlockNumber number, const BlockHandle& image, Sectors sectors, 
         for (const auto& version : versions) known |= version.sectors;
         const auto first_time = static_cast<Sectors>(sectors & ~known);
         if (first_time != 0) versions.push_back({0, image_of(number), first_time, 0});
-        versions.push_back({finished_ + 1, image, sectors, write.data_of});
+        versions.push_back({finished_ + 1, image, sectors, data_of});
     }
     if (sectors == all_sectors) {
         content_.at(number) = image;
@@ -82,7 +83,8 @@ void Device::apply(const UnderWay& write, Random* tear) {
         for (std::size_t sector = 0; sector < sectors_per_block; ++sector) {
             if (tear == nullptr || !tear->one_in(2)) arrived |= static_cast<Sectors>(1U << sector);
         }
-        if (arrived != 0) put(write.first + i, write.blocks[i], arrived, write, write.stable && tear == nullptr);
+        if (arrived != 0)
+            put(write.first + i, write.blocks[i], arrived, write.stable && tear == nullptr, write.data_of);
     }
     ++finished_;
 }

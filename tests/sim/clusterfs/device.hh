@@ -103,8 +103,8 @@ class Device : public clusterfs::SynchronousDevice {
     using Versions = std::vector<Version>;
 
     clusterfs::BlockHandle image_of(clusterfs::BlockNumber number) const;
-    void put(clusterfs::BlockNumber number, const clusterfs::BlockHandle& image, Sectors sectors, const UnderWay& write,
-             bool stable);
+    void put(clusterfs::BlockNumber number, const clusterfs::BlockHandle& image, Sectors sectors, bool stable,
+             clusterfs::InodeNumber data_of);
     void apply(const UnderWay& write, Random* tear);
 
     std::uint64_t blocks_;
