@@ -29,7 +29,7 @@ class AttachTest : public LoopTest {
         AttachClient::Options options;
         options.socket = path_;
         options.pool_length = 1 << 20;
-        options.connect_limit = base::Duration::seconds(5);
+        options.connect_limit = base::Duration::seconds(60);
         return options;
     }
     // `story` runs on a thread of its own while `client_loop_` serves the client.
@@ -64,7 +64,7 @@ class AttachTest : public LoopTest {
             arrived.notify_one();
         });
         std::unique_lock lock(mutex);
-        EXPECT_TRUE(arrived.wait_for(lock, std::chrono::seconds(8), [&] { return outcome.has_value(); }));
+        EXPECT_TRUE(arrived.wait_for(lock, std::chrono::seconds(100), [&] { return outcome.has_value(); }));
         return outcome.value_or(base::failure(std::errc::timed_out));
     }
     void on_server(const std::function<void()>& work) {
@@ -93,7 +93,7 @@ class AttachTest : public LoopTest {
         return sum;
     }
     bool comes(const std::function<bool()>& condition) {
-        for (int i = 0; i < 500 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        for (int i = 0; i < 10'000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
         return condition();
     }
 

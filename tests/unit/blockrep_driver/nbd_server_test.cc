@@ -160,18 +160,24 @@ TEST_F(NbdServerTest, HangsUpOnWhoAsksForNothingKnown) {
 
 TEST_F(NbdServerTest, HoldsTheDeviceUntilTheLastRequestIsAnswered) {
     device_->frozen = true;
-    const auto look = loop_.after(base::Duration::milliseconds(150), [&] {
-        EXPECT_EQ(server_.clients(), 1U);
-        EXPECT_EQ(device_->clients, 1);
-        device_->thaw();
-    });
+    // The client that asked has hung up; what it asked for is still held.
+    base::EventLoop::Handle again;
+    std::function<void()> look = [&] {
+        if (device_->held.size() == 1 && server_.clients() == 1) {
+            EXPECT_EQ(device_->clients, 1);
+            return device_->thaw();
+        }
+        again = loop_.after(base::Duration::milliseconds(5), look);
+    };
+    look();
     with_client([this](Client& witness) {
         {
             Client client(path_);
             client.choose("r0");
             client.send(Client::request(nbd::Command::flush, 1, 0, 0));
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        for (int i = 0; i < 6000 && device_->clients != 0; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
         EXPECT_EQ(device_->clients, 0);
         EXPECT_FALSE(witness.receive(18).empty());
     });

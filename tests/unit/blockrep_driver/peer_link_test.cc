@@ -32,7 +32,11 @@ TEST_F(PeerLinkTest, BothSidesNameTheSecretThatIsWrong) {
     listener->open();
     caller->open();
     ::testing::internal::CaptureStderr();
-    const auto end = loop_.after(base::Duration::milliseconds(1500), [&] { done(); });
+    const auto names_it = [](const auto& link) {
+        return link->problem().find("wrong shared secret") != std::string::npos;
+    };
+    run_until([&] { return names_it(listener) && names_it(caller); });
+    const auto end = loop_.after(base::Duration::milliseconds(1000), [&] { done(); });  // it is tried again
     run_until_done();
     const auto logged = ::testing::internal::GetCapturedStderr();
     for (const auto* side : {listener.get(), caller.get()}) {

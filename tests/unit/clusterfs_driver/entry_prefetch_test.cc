@@ -41,14 +41,27 @@ TEST_F(EntryPrefetchTest, FetchesTheOthersAfterTwoWaits) {
 }
 
 TEST_F(EntryPrefetchTest, DoesNotBeginAnewAtOnce) {
-    const auto first = make_file_of_another_node("first");
-    for (int i = 0; i < 2; ++i) rig.filesystem().prefetch().note_wait(root);
-    ASSERT_TRUE(Rig::comes_true([&] { return is_here(first); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    const auto another = make_file_of_another_node("another");
-    for (int i = 0; i < 10; ++i) rig.filesystem().prefetch().note_wait(root);
-    EXPECT_EQ(rig.filesystem().prefetch().batches(), 1U);
-    EXPECT_FALSE(is_here(another));
+    auto& prefetch = rig.filesystem().prefetch();
+    // Only what took less than its pause of a second can be judged: on a busy machine not every attempt does.
+    for (int attempt = 0; attempt < 60; ++attempt) {
+        const auto name = std::to_string(attempt);
+        const auto first = make_file_of_another_node("first" + name);
+        std::this_thread::sleep_for(std::chrono::milliseconds(attempt == 0 ? 0 : 1100));
+        const auto before = prefetch.batches();
+        const auto began = std::chrono::steady_clock::now();
+        for (int i = 0; i < 2; ++i) prefetch.note_wait(root);
+        ASSERT_TRUE(Rig::comes_true([&] { return is_here(first); }));
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        const auto another = make_file_of_another_node("another" + name);
+        for (int i = 0; i < 10; ++i) prefetch.note_wait(root);
+        const auto batches = prefetch.batches() - before;
+        const auto fetched = is_here(another);
+        if (std::chrono::steady_clock::now() - began > std::chrono::milliseconds(800)) continue;
+        EXPECT_EQ(batches, 1U);
+        EXPECT_FALSE(fetched);
+        return;
+    }
+    FAIL() << "no attempt was short enough to be judged";
 }
 
 }  // namespace

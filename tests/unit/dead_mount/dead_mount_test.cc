@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -76,9 +78,19 @@ bool has_ended(pid_t& process) {
 
 template <typename Condition>
 bool comes(Condition condition) {
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 10'000; ++i) {
         if (condition()) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+}
+
+// One of its threads, and nothing but the end of what it waits for wakes it.
+bool waits_in_kernel(pid_t process) {
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
+        std::ifstream file(thread.path() / "stat");
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        if (text.find(") D ") != std::string::npos) return true;
     }
     return false;
 }
@@ -121,7 +133,7 @@ class DeadMountTest : public LoopTest {
 
 TEST_F(DeadMountTest, EndsWhereNobodyIsLeftWhoCouldAnswer) {
     start_reader();
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    ASSERT_TRUE(comes([&] { return waits_in_kernel(daemon_); })) << "the daemon does not wait for itself";
     ::kill(daemon_, SIGKILL);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     ASSERT_FALSE(has_ended(daemon_)) << "it waits for itself";

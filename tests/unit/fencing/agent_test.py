@@ -58,11 +58,11 @@ class AgentTest(unittest.TestCase):
         with open(self.tool + '.calls', encoding='utf-8') as file:
             return [json.loads(line) for line in file]
 
-    def run_agent(self, action, extra='', base=None):
+    def run_agent(self, action, extra='', base=None, patience=60):
         if base is None:
-            base = f'ip=10.0.0.9\nusername=fence\npassword_file={self.file}\npower_timeout=1\nipmitool_timeout=2\n'
+            base = f'ip=10.0.0.9\nusername=fence\npassword_file={self.file}\npower_timeout=1\nipmitool_timeout={patience}\n'
         text = f'{base}ipmitool_path={self.tool}\naction={action}\n{extra}'
-        return subprocess.run([sys.executable, AGENT], input=text, text=True, capture_output=True, timeout=30, check=False)
+        return subprocess.run([sys.executable, AGENT], input=text, text=True, capture_output=True, timeout=600, check=False)
 
     def test_status(self):
         self.assertEqual(self.run_agent('status').returncode, 0)
@@ -90,7 +90,7 @@ class AgentTest(unittest.TestCase):
 
     def test_silence_is_a_failure(self):
         self.state(power='on', hang=True)
-        self.assertEqual(self.run_agent('off').returncode, 1)
+        self.assertEqual(self.run_agent('off', patience=2).returncode, 1)
 
     def test_reboot_succeeds_when_off_is_sure(self):
         self.state(power='on', refuse='on')

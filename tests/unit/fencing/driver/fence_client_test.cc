@@ -98,13 +98,14 @@ TEST_F(FenceClientTest, WaitsForTheDaemonAndAsksAgainAfterItsRestart) {
     client.request_fence({{2}, uuid(2)}, "link lost");
     answer_ = false;
     auto start = loop_.after(base::Duration::milliseconds(50), [&] { start_daemon(); });
-    auto restart = loop_.after(base::Duration::milliseconds(600), [&] {
-        EXPECT_EQ(heard_, (std::vector<std::string>{"subscribe", "fence"}));
-        EXPECT_EQ(hung_up_, 0);
-        server_.reset();
-        answer_ = true;
-        start_daemon();
-    });
+    run_until([&] { return heard_.size() == 2; });
+    const auto end = loop_.after(base::Duration::milliseconds(300), [this] { done(); });
+    run_until_done();
+    EXPECT_EQ(heard_, (std::vector<std::string>{"subscribe", "fence"}));
+    EXPECT_EQ(hung_up_, 0);
+    server_.reset();
+    answer_ = true;
+    start_daemon();
     client.on_fenced([&](const base::NodeIncarnation& life) {
         if (life.incarnation == uuid(2)) done();
     });
@@ -118,9 +119,7 @@ TEST_F(FenceClientTest, HangsUpWhenItEnds) {
     client->on_state([&](const FenceClient::State& state) {
         if (state.connected) loop_.post([&] { client.reset(); });
     });
-    auto poll = loop_.after(base::Duration::milliseconds(300), [&] { done(); });
-    run_until_done();
-    EXPECT_EQ(hung_up_, 1);
+    run_until([&] { return hung_up_ == 1; });
 }
 
 TEST_F(FenceClientTest, SaysWhatToDoWithoutDaemon) {
