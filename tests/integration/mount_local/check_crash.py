@@ -15,11 +15,12 @@ def killed_while_busy(mounted):
         os.fsync(file.fileno())
     dice = random.Random(7)
     for _ in range(4):
-        busy = subprocess.Popen(["sh", "-c", f"cd {mounted.path} && rm -rf t && while cp -r /usr/include/linux t && rm -rf u && "
-                                             "mv t u; do :; done"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        busy = subprocess.Popen(["sh", "-c", f"cd {mounted.path} && echo inside && rm -rf t && while cp -r /usr/include/linux t && "
+                                             "rm -rf u && mv t u; do :; done"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        expect(busy.stdout.readline() == "inside\n", "nobody works in the mount")
         time.sleep(dice.uniform(0.2, 1.5))
         mounted.crash()
-        busy.wait(timeout=30)
+        busy.communicate(timeout=300)
         mounted.mount()
         with open(synced, "rb") as file:
             expect(file.read() == b"s" * 100_000, "what was synced is gone")
@@ -63,9 +64,9 @@ def orphans_are_deleted(mounted):
         except OSError:
             pass
     mounted.mount()
-    time.sleep(1)
+    expect(mounted.comes_true(lambda: abs(os.statvfs(mounted.path).f_bfree - free) < 64), "orphans kept their space over a crash")
     mounted.remount_checked()
-    expect(abs(os.statvfs(mounted.path).f_bfree - free) < 64, "orphans kept their space over a crash")
+    expect(abs(os.statvfs(mounted.path).f_bfree - free) < 64, "orphans are back after a remount")
 
 
 CHECKS = [killed_while_busy, every_fsync_counts, orphans_are_deleted]

@@ -31,7 +31,7 @@ def ends_by_signal():
         with open(f"{mounted.path}/file", "w") as file:
             file.write("content")
         os.kill(mounted.process, 15)
-        expect(mounted.wait_ended(20), "SIGTERM did not end it")
+        expect(mounted.wait_ended(), "SIGTERM did not end it")
         expect(not os.path.ismount(mounted.path), "still mounted")
         mounted.check_clean()
         mounted.mount()

@@ -52,7 +52,7 @@ class Mounted:
         try:
             if os.path.ismount(self.path):
                 subprocess.run(["umount", "-l", self.path])
-                self.wait_ended(10)
+                self.wait_ended()
         finally:
             if sys.exc_info()[0] is not None and os.path.exists(self.log):
                 with open(self.log, errors="replace") as log:
@@ -66,20 +66,24 @@ class Mounted:
 
     def umount(self):
         run("umount", self.path)
-        expect(self.wait_ended(30), "mount.cfs is still there 30 s after the umount")
+        expect(self.wait_ended(), "mount.cfs is still there 300 s after the umount")
 
     def crash(self):
         os.kill(self.process, 9)
-        self.wait_ended(10)
+        self.wait_ended()
         run("umount", "-l", self.path)
 
-    def wait_ended(self, seconds):
+    def wait_ended(self):
+        return self.comes_true(lambda: not self.is_alive())
+
+    @staticmethod
+    def comes_true(condition, seconds=300):
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if not self.is_alive():
-                return True
+        while not condition():
+            if time.monotonic() > until:
+                return False
             time.sleep(0.02)
-        return False
+        return True
 
     def is_alive(self):
         """A zombie has ended: its parent is nobody who hurries."""
@@ -91,7 +95,7 @@ class Mounted:
 
     def call(self, command):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
+            connection.settimeout(300)
             connection.connect(f"{self.folder}/run/cfs/mount-image.sock")
             connection.sendall(json.dumps({"command": command}).encode() + b"\n")
             answer = connection.makefile().readline()
