@@ -32,7 +32,7 @@ class LabClient:
             raise LabError(f'{" ".join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}')
         return done.stdout
 
-    def up(self, *options, timeout=300):
+    def up(self, *options, timeout=900):
         self.verb('up', *options, timeout=timeout)
 
     def down(self):
@@ -65,14 +65,14 @@ class LabClient:
         return self.verb('device', node).strip()
 
     def status(self):
-        return json.loads(self.verb('status', '--json', timeout=30))
+        return json.loads(self.verb('status', '--json', timeout=60))
 
-    def wait_healthy(self, seconds=60):
+    def wait_healthy(self, seconds=300):
         self.verb('wait', 'healthy', '--timeout', str(seconds), timeout=seconds + 30)
 
     def device_status(self, node):
         """blockrepadm's own report of r0."""
-        return json.loads(self.output(node, 'blockrepadm', 'status', 'r0', '--json', timeout=20))
+        return json.loads(self.output(node, 'blockrepadm', 'status', 'r0', '--json', timeout=60))
 
     def disk(self, node):
         """The file on this machine that is the node's backing disk."""

@@ -118,7 +118,7 @@ def start_world(lab):
         subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "world.py"), lab.directory],
                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, check=True, cwd="/")
     client = Client(lab)
-    wait_for("the world of the lab", lambda: client.is_running(), 10, lambda: f"see {lab.path('world.log')}")
+    wait_for("the world of the lab", lambda: client.is_running(), 60, lambda: f"see {lab.path('world.log')}")
     return client
 
 
@@ -137,7 +137,7 @@ def on_nodes(names, work):
             result.result()
 
 
-def must(client, node, *command, timeout=60):
+def must(client, node, *command, timeout=120):
     """Runs a step inside a node; a failure ends the whole bring-up with the step's own words."""
     code, output, errors = client.run(node, list(command), timeout)
     with open(client.lab.log(node, "setup"), "a", encoding="utf-8") as log:
@@ -162,7 +162,7 @@ def wait_for_daemons(lab, client):
     def fencing_answers(node):
         return not lab.reaches("fencing") or client.run(node, ["cfs-fence", "status"], 10)[0] == 0
     for node in lab.nodes:
-        wait_for(f"the cluster on node {node}", lambda: ready(node), 30,
+        wait_for(f"the cluster on node {node}", lambda: ready(node), 120,
                  lambda: tail(lab.log(node, "corosync")) + ("\n" + tail(lab.log(node, "cfs-fenced")) if lab.reaches("fencing") else ""))
 
 
@@ -180,7 +180,7 @@ def install_device(lab, client):
     on_nodes(pair, lambda node: must(client, node, "blockrepadm", "create-md", "--force", RESOURCE))
     on_nodes(pair, lambda node: must(client, node, "blockrepadm", "up", RESOURCE))
     if len(pair) == 2:
-        must(client, pair[0], "blockrepadm", "wait-connect", "--timeout", "30", RESOURCE)
+        must(client, pair[0], "blockrepadm", "wait-connect", "--timeout", "120", RESOURCE)
         must(client, pair[0], "blockrepadm", "new-current-uuid", "--clear-bitmap", RESOURCE)    # both disks are all zeros
         must(client, pair[0], "blockrepadm", "primary", RESOURCE)
     else:
@@ -192,7 +192,7 @@ def install_device(lab, client):
         open(lab.path(node, "installed"), "w").close()
 
 
-def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet", keep=False, timeout=120,
+def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet", keep=False, timeout=300,
        disks="file"):
     check_machine()
     binaries = find_binaries(stage)
@@ -206,8 +206,8 @@ def up(directory, nodes=2, size="2G", mount=True, stage="all", transport="knet",
     os.chmod(lab.directory, 0o755)
     os.environ["CFS_LAB_OF"] = lab.directory    # down finds what an interrupted up had started
     try:
-        check_direct_io(lab)
         lab.save_settings()
+        check_direct_io(lab)
         write_everything(lab, size)
         say(f"nodes {' '.join(names)}: networks, BMCs, power" + (f" (programs from {binaries})" if binaries else ""))
         client = start_world(lab)

@@ -46,7 +46,7 @@ def make_parser():
     up.add_argument("--stage", choices=STAGES, default="all", help="start only this much")
     up.add_argument("--transport", choices=("knet", "udpu"), default="knet", help="of Corosync")
     up.add_argument("--disks", choices=sorted(DISK), default="file", help="loop: block devices that can be made to fail")
-    up.add_argument("--timeout", type=float, default=120, help="seconds until it must be healthy")
+    up.add_argument("--timeout", type=float, default=300, help="seconds until it must be healthy")
     up.add_argument("--keep", action="store_true", help="leave everything running when up fails")
     execute = verbs.add_parser("exec", help="NODE -- CMD…: run CMD inside a node")
     execute.add_argument("node")
@@ -124,10 +124,10 @@ def do_power(lab, options, _):
     done = client.ipmi(node, "chassis", "power", options.action)
     if done.returncode != 0:
         raise LabError(f"the BMC of node {node} refuses: {done.stderr.strip()}")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while power_status(client, node) != options.action:
         if time.monotonic() > deadline:
-            raise LabError(f"the BMC of node {node} said OK, but the power is not {options.action} after 20 s")
+            raise LabError(f"the BMC of node {node} said OK, but the power is not {options.action} after 60 s")
         time.sleep(0.2)
 
 

@@ -77,7 +77,7 @@ class Client:
             process.kill()      # not waited for: what hangs in a frozen filesystem does not die now
             return None, "", f"no answer in {timeout} s"
 
-    def ipmi(self, node, *arguments, timeout=30):
+    def ipmi(self, node, *arguments, timeout=120):
         pid, _ = processes.recorded_world(self.lab)
         if pid is None:
             raise LabError(f"the lab in {self.lab.directory} is not running")

@@ -17,7 +17,7 @@ def check(lab, options):
             promises += [(load.node, text) for _, text in load.promises]
         for node in NODES:
             lab.verb('power', node, 'on')
-        lab.wait_healthy(120)
+        lab.wait_healthy()
         for node in NODES:
             check_promises(lab, node, directory, promises)
     unmount_both(lab)

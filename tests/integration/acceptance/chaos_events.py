@@ -97,9 +97,13 @@ class FullDisk:
 
     def begin(self, lab):
         path = f'{lab.mountpoint(self.node)}/filler'
-        lab.run(self.node, 'dd', 'if=/dev/zero', f'of={path}', 'bs=1M', check=False, timeout=300)
+        lab.run(self.node, 'dd', 'if=/dev/zero', f'of={path}', 'bs=1M', check=False, timeout=600)
         time.sleep(1)
-        lab.run(other(self.node), 'rm', path, timeout=120)
+        lab.run(other(self.node), 'rm', path, timeout=600)
+
+    def mend(self, lab):
+        for node in NODES:
+            lab.run(node, 'rm', '-f', f'{lab.mountpoint(node)}/filler', check=False, timeout=600)
 
 
 class LinkFlaps:
@@ -187,7 +191,7 @@ def attach_again(lab, node):
         return
     if not lab.output(node, 'blockrepadm', 'dstate', 'r0').startswith('Diskless'):
         return
-    done = lab.run(node, 'blockrepadm', 'attach', 'r0', check=False, timeout=60)
+    done = lab.run(node, 'blockrepadm', 'attach', 'r0', check=False, timeout=300)
     expect(done.returncode == 0, f'attach on {node}: {done.stderr}')
 
 

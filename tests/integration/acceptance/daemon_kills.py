@@ -2,12 +2,13 @@
 import random
 import time
 
-from .common import NODES, expect, fresh_directory, other
+from .common import NODES, expect, expect_safe, fresh_directory, other
+from .no_proof import is_silent
 from .partitions import powers
 from .register import check_the_judge
-from .scene import Scene, heal, look_inside, signal, start_daemon
+from .scene import Scene, heal, kill_line, look_inside, signal, start_daemon, start_line
 
-TOO_LONG = 30   # seconds until whoever is to be shot must be off
+TOO_LONG = 300   # seconds until whoever is to be shot must be off
 
 
 def expect_both_alive(lab, what):
@@ -35,13 +36,9 @@ def must_be_shot(lab, scene, node, daemon):
 def blockrepd_comes_back(lab, scene, node):
     """Started anew within the grace: the mount's requests have waited for it, nobody is shot."""
     before = fences(lab, other(node))
-    signal(lab, node, 'blockrepd', 'KILL')
-    start_daemon(lab, node, 'blockrepd')
-    until = time.monotonic() + 10
-    for words in (('up', 'r0'), ('primary', 'r0')):
-        while lab.run(node, 'blockrepadm', *words, check=False).returncode != 0:
-            expect(time.monotonic() < until, f'blockrepadm {" ".join(words)} on {node} after a new start fails')
-            time.sleep(0.1)
+    # In one go: a lab verb each would take longer than the grace on a busy machine.
+    lab.run(node, 'timeout', '100', 'sh', '-c', f'{kill_line("blockrepd", "KILL")}; while grep -qx blockrepd /proc/[0-9]*/comm 2> /dev/null; do sleep 0.05; done; '
+            f'{start_line("blockrepd")}; for verb in up primary; do until blockrepadm $verb r0; do sleep 0.1; done; done', timeout=120)
     scene.wait_for_progress(NODES)
     expect_both_alive(lab, 'blockrepd started anew')
     expect(fences(lab, other(node)) == before, 'blockrepd started anew: a fence is in the history')
@@ -59,9 +56,7 @@ def fencing_comes_back(lab, scene, node):
     quiet = max(scene.stall(each) for each in NODES)
     lab.verb('crash', other(node))
     time.sleep(8)
-    count = len(scene.loads[node].promises)
-    time.sleep(2)
-    expect(len(scene.loads[node].promises) == count, f'{node} goes on without proof that {other(node)} is dead')
+    expect_safe(is_silent(scene.loads[node], 2), f'{node} goes on without proof that {other(node)} is dead')
     started = time.monotonic()
     start_daemon(lab, node, 'cfs-fenced')
     scene.wait_for_progress([node])

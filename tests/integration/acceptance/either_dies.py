@@ -34,7 +34,7 @@ def one_death(lab, directory, victim, first, promises):
         promises += [(node, text) for _, text in load.promises]
     check_promises(lab, other(victim), directory, promises)
     lab.verb('power', victim, 'on')
-    lab.wait_healthy(90)
+    lab.wait_healthy()
     check_promises(lab, victim, directory, promises)
 
 

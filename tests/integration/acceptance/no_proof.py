@@ -4,7 +4,7 @@ while: b waits for it, and goes on when the BMC can be believed again."""
 import json
 import time
 
-from .common import NODES, Broken, expect, fresh_directory, same_listing
+from .common import NODES, Broken, boot_seconds, expect_safe, fresh_directory, same_listing
 from .power_cuts import Load, check_promises, wait_until_writing
 
 DETECTION = 6   # seconds: by then every node has noticed a cut
@@ -12,9 +12,9 @@ DETECTION = 6   # seconds: by then every node has noticed a cut
 
 def is_silent(load, seconds):
     """Whether the load gets no answer any more for so long."""
-    before = len(load.promises)
+    began = boot_seconds()
     time.sleep(seconds)
-    return len(load.promises) == before
+    return not any(when > began for when, _ in load.promises)
 
 
 def links_without_bmcs(lab, loads):
@@ -23,22 +23,22 @@ def links_without_bmcs(lab, loads):
     lab.verb('link', 'all', 'cut')
     time.sleep(DETECTION)
     for node, load in loads.items():
-        expect(is_silent(load, 3), f'{node} writes on although nobody knows whether the other one does')
+        expect_safe(is_silent(load, 3), f'{node} writes on although nobody knows whether the other one does')
     lab.verb('link', 'all', 'heal')
     for node in NODES:
         lab.verb('bmc', node, 'ok')
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     counts = {node: len(load.promises) for node, load in loads.items()}
     while not any(len(load.promises) > counts[node] + 20 for node, load in loads.items()):
         if time.monotonic() > until:
-            raise Broken('nobody writes a minute after the links were healed')
+            raise Broken('nobody writes 300 s after the links were healed')
         time.sleep(0.1)
     return who_is_on_for_good(lab)
 
 
 def who_is_on_for_good(lab):
     """The nodes that have power, once nobody is wanted dead any more: an order may still be on its way before."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         alive = [node for node in NODES if lab.verb('power', node, 'status') == 'on\n']
         told = [lab.run(node, 'cfs-fence', 'status', '--json', check=False) for node in alive]
@@ -46,14 +46,14 @@ def who_is_on_for_good(lab):
         if len(states) == len(alive) and not any(state['fences'] or state['running'] for state in states):
             return alive
         time.sleep(0.2)
-    raise Broken('a minute after all was healed somebody is still wanted dead')
+    raise Broken('300 s after all was healed somebody is still wanted dead')
 
 
 def death_behind_a_lie(lab, load):
     lab.verb('bmc', 'a', 'stuck')
     lab.verb('link', 'all', 'cut')      # a lives, and its BMC says OK and does nothing
     time.sleep(DETECTION)
-    expect(is_silent(load, 4), 'b writes on although a is not proven dead')
+    expect_safe(is_silent(load, 4), 'b writes on although a is not proven dead')
     lab.verb('bmc', 'a', 'ok')
     wait_until_writing(load, len(load.promises) + 20)
     lab.verb('link', 'all', 'heal')
@@ -71,7 +71,7 @@ def check(lab, options):
     for node in NODES:
         if node not in alive:
             lab.verb('power', node, 'on')
-    lab.wait_healthy(90)
+    lab.wait_healthy()
     check_promises(lab, 'b', directory, promises)
     lab.verb('bmc', 'b', 'fail')        # a may try what it wants: b is the one who must live
     load = Load(lab, 'b', directory, 200000)
@@ -81,6 +81,6 @@ def check(lab, options):
     promises += [('b', text) for _, text in load.promises]
     lab.verb('bmc', 'b', 'ok')
     lab.verb('power', 'a', 'on')
-    lab.wait_healthy(90)
+    lab.wait_healthy()
     check_promises(lab, 'a', directory, promises)
     return f'alive after the healed cut: {" ".join(alive)}; {len(promises)} promises kept, {same_listing(lab, directory)} names'

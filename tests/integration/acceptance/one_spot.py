@@ -25,7 +25,7 @@ def check(lab, options):
     lost = links_lost(lab)
     writers = {node: lab.popen(node, *FIO, f'--uri={lab.device(node)}', f'--runtime={options.seconds}',
                                f'--output=/run/lab/spot-{node}.json') for node in NODES}
-    looked, until = 0, time.monotonic() + options.seconds + 60
+    looked, until = 0, time.monotonic() + options.seconds + 600
     while any(process.poll() is None for process in writers.values()):
         expect(time.monotonic() < until, 'the writers do not end')
         for node in NODES:

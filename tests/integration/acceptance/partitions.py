@@ -12,7 +12,7 @@ def powers(lab):
     return {node: lab.verb('power', node, 'status').strip() for node in NODES}
 
 
-def wait_for_a_shot(lab, network, seconds=45):
+def wait_for_a_shot(lab, network, seconds=300):
     """The node that lost its power, and how long after the cut that was."""
     started = time.monotonic()
     while True:

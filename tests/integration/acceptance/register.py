@@ -5,7 +5,9 @@ import math
 import subprocess
 import threading
 
-from .common import Broken, expect, start_inside
+from verdicts import Lost, expect
+
+from .common import start_inside
 
 
 class Operation:
@@ -46,7 +48,7 @@ class Client:
     def stop(self):
         self.tell_to_stop()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -61,7 +63,7 @@ class Register:
         self.clients = [Client(lab, node, path, first + index) for index, node in enumerate(nodes)]
 
     def judge(self):
-        """How many reads and writes there were; Broken if they contradict each other."""
+        """How many reads and writes there were; Lost if they contradict each other."""
         writes = [each for client in self.clients for each in client.writes]
         reads = [each for client in self.clients for each in client.reads]
         check_history(writes, reads)
@@ -74,9 +76,9 @@ def check_history(writes, reads):
     by_value.update({each.value: each for each in writes})
     for read in reads:
         if read.value not in by_value:
-            raise Broken(f'read a value that nobody wrote: {read}')
+            raise Lost(f'read a value that nobody wrote: {read}')
         if by_value[read.value].begin > read.end:
-            raise Broken(f'read {read} before it was written: {by_value[read.value]}')
+            raise Lost(f'read {read} before it was written: {by_value[read.value]}')
     # What a read or a write that has ended shows must not be replaced by something that was over before that value's write began.
     shows = sorted([(each.end, each) for each in writes + reads if each.end < math.inf], key=lambda pair: pair[0])
     ends = [end for end, _ in shows]
@@ -88,7 +90,7 @@ def check_history(writes, reads):
         before = bisect.bisect_left(ends, read.begin)
         write = by_value[read.value]
         if before and newest[before - 1].begin > write.end:
-            raise Broken(f'stale: read {read}, although {newest[before - 1]} had been written after {write} and was there')
+            raise Lost(f'stale: read {read}, although {newest[before - 1]} had been written after {write} and was there')
 
 
 def check_the_judge():
@@ -102,6 +104,6 @@ def check_the_judge():
                   [Operation(2, 3.1, 3.2, 'a'), Operation(1, 3.3, 3.4, 'b')]):
         try:
             check_history([first, second, pending], wrong)
-        except Broken:
+        except Lost:
             continue
         expect(False, f'the judge of histories believes {wrong[-1]}')

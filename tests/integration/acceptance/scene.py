@@ -5,18 +5,23 @@ from .common import LabError, NODES, boot_seconds, check_filesystem, compare_rep
 from .power_cuts import Load, check_promises, wait_until_writing
 from .register import Register
 
-# By its name, and never the shell that does it.
-SIGNAL = ('for each in /proc/[0-9]*; do read -r name < $each/comm && [ "$name" = {0} ] && kill -{1} ${{each#/proc/}}; done '
-          '2>/dev/null; true')
+def kill_line(daemon, name):
+    """Shell: a signal by the daemon's name, and never to the shell that does it."""
+    return (f'for each in /proc/[0-9]*; do read -r name < $each/comm && [ "$name" = {daemon} ] && kill -{name} ${{each#/proc/}}; '
+            'done 2> /dev/null; true')
+
+
+def start_line(daemon):
+    """Shell: starts it as an operator would, with the log where it was."""
+    return f'{{ setsid {daemon} >> /run/lab/log/{daemon}.log 2>&1 < /dev/null & }} > /dev/null 2>&1'
 
 
 def signal(lab, node, daemon, name):
-    lab.run(node, 'sh', '-c', SIGNAL.format(daemon, name), check=False, timeout=30)
+    lab.run(node, 'sh', '-c', kill_line(daemon, name), check=False, timeout=120)
 
 
 def start_daemon(lab, node, daemon):
-    """As an operator would, with the log where it was."""
-    lab.run(node, 'sh', '-c', f'setsid {daemon} >> /run/lab/log/{daemon}.log 2>&1 < /dev/null & exec >&- 2>&-')
+    lab.run(node, 'sh', '-c', start_line(daemon))
 
 
 class Scene:
@@ -25,7 +30,7 @@ class Scene:
     def __init__(self, lab, directory, first, promises):
         self.lab, self.directory, self.promises = lab, directory, promises
         self.loads = {node: Load(lab, node, directory, first) for node in NODES}
-        self.register, self.ended = None, False
+        self.register, self.ended, self.operations = None, False, 0
         try:
             self.register = Register(lab, f'{directory}/register', NODES)
             for load in self.loads.values():
@@ -35,7 +40,7 @@ class Scene:
             raise
         self.began = boot_seconds()
 
-    def wait_for_progress(self, nodes, seconds=60, count=20):
+    def wait_for_progress(self, nodes, seconds=300, count=20):
         """Each of the nodes is promised more than it has been."""
         goals = {node: len(self.loads[node].promises) + count for node in nodes}
         until = time.monotonic() + seconds
@@ -45,7 +50,7 @@ class Scene:
                 expect(time.monotonic() < until, f'{node} has not written on within {seconds} s')
                 time.sleep(0.02)
 
-    def wait_for_any_progress(self, seconds=90, count=20):
+    def wait_for_any_progress(self, seconds=300, count=20):
         """Who writes on, as soon as somebody does."""
         goals = {node: len(load.promises) + count for node, load in self.loads.items()}
         until = time.monotonic() + seconds
@@ -78,12 +83,31 @@ class Scene:
             for load in self.loads.values():
                 load.give_up()
             self.promises += [(node, text) for node, load in self.loads.items() for _, text in load.promises]
+            if self.register is not None:   # whatever else went wrong: the history is in order
+                self.operations = self.register.judge()
 
-    def judge(self, nodes=NODES):
-        """What was promised is there, and the history is one of a single number; how many operations it has."""
-        for node in nodes:
-            check_promises(self.lab, node, self.directory, self.promises)
-        return self.register.judge()
+    def judge(self):
+        """What was promised is there; how many operations the history has, which was judged when the scene ended."""
+        look_for_promises(self.lab, self.directory, self.promises)
+        return self.operations
+
+
+def look_for_promises(lab, directory, promises):
+    for node in NODES:
+        if promises:
+            check_promises(lab, node, directory, promises)
+
+
+def look_for_all_promises(lab):
+    """After a check that came to nothing: what its loads were promised is there once all is mended, and the replicas are equal."""
+    begun, Load.begun = Load.begun, []
+    for load in begun:
+        load.give_up()
+    heal(lab)
+    for directory in {load.directory for load in begun}:
+        loads = [load for load in begun if load.directory == directory]
+        look_for_promises(lab, directory, [(load.node, text) for load in loads for _, text in load.promises])
+    look_inside(lab)
 
 
 def look_inside(lab):
@@ -94,9 +118,9 @@ def look_inside(lab):
     mount_both(lab)
 
 
-def heal(lab, seconds=180, patience=25):
+def heal(lab, seconds=900, patience=25):
     """What is broken is mended as a person would: cables and BMCs, then the power of whoever has none or lost a daemon, and
-    after a while of whoever is not well."""
+    after a while, longer each time, of whoever is not well."""
     lab.verb('link', 'all', 'heal')
     for node in NODES:
         lab.verb('bmc', node, 'ok')
@@ -109,6 +133,7 @@ def heal(lab, seconds=180, patience=25):
         ill = [node for node in NODES if any(needs_power(node, problem) for problem in problems)]
         if not ill and time.monotonic() > touched + patience:
             ill = [node for node in NODES if any(problem.startswith(f'{node}: ') for problem in problems)]
+            patience *= 2
         for node in ill:
             power_cycle(lab, node)
             touched = time.monotonic()

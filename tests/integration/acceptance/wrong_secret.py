@@ -13,7 +13,7 @@ from .scene import signal, start_daemon
 LOCKS = '/etc/cfs/secret'
 DEVICE = '/etc/blockrep.d/r0.res'
 WRONG = {LOCKS: lambda text: 'not the secret of the others\n', DEVICE: lambda text: re.sub('shared-secret "[^"]*"', 'shared-secret "wrong"', text)}
-SOON = 15   # seconds until who is not let in has said why
+SOON = 120  # seconds until who is not let in has said why
 
 
 class Changed:
@@ -38,7 +38,7 @@ def names_the_secret(said, path):
 
 
 def mount(lab, node, **options):
-    return lab.run(node, 'mount', '-t', 'cfs', 'r0', lab.mountpoint(node), timeout=60, **options)
+    return lab.run(node, 'mount', '-t', 'cfs', 'r0', lab.mountpoint(node), timeout=300, **options)
 
 
 def until_it_says(lab, node, path):
@@ -54,7 +54,7 @@ def until_it_says(lab, node, path):
 
 def locks(lab, node, load):
     """The node mounts with another secret. How long the other one's writes stalled."""
-    lab.run(node, 'umount', lab.mountpoint(node), timeout=60)
+    lab.run(node, 'umount', lab.mountpoint(node), timeout=300)
     with Changed(lab, node, LOCKS):
         began = len(load.promises)
         started = time.monotonic()
@@ -87,11 +87,11 @@ def fencing_is_not_concerned(lab, node):
 
 def device(lab, node, load):
     """The node's device comes up with another secret: Secondary, and nothing is mounted; both sides say why."""
-    lab.run(node, 'umount', lab.mountpoint(node), timeout=60)
+    lab.run(node, 'umount', lab.mountpoint(node), timeout=300)
     for words in (('secondary', 'r0'), ('down', 'r0')):
-        lab.run(node, 'blockrepadm', *words, timeout=60)
+        lab.run(node, 'blockrepadm', *words, timeout=300)
     with Changed(lab, node, DEVICE):
-        lab.run(node, 'blockrepadm', 'up', 'r0', timeout=60)
+        lab.run(node, 'blockrepadm', 'up', 'r0', timeout=300)
         for each in NODES:
             until_it_says(lab, each, DEVICE)
         stays_secondary(lab, node)
@@ -109,7 +109,7 @@ def started_anew(lab, node, load):
             expect(time.monotonic() < until, f'blockrepd of {node} does not end')
             time.sleep(0.1)
         start_daemon(lab, node, 'blockrepd')
-        while lab.run(node, 'blockrepadm', 'up', 'r0', check=False, timeout=60).returncode != 0:
+        while lab.run(node, 'blockrepadm', 'up', 'r0', check=False, timeout=300).returncode != 0:
             expect(time.monotonic() < until, f'blockrepadm up on {node} after a new start fails')
             time.sleep(0.1)
         for each in NODES:
@@ -127,8 +127,8 @@ def stays_secondary(lab, node):
 
 
 def bring_up_anew(lab, node):
-    for words in (('down', 'r0'), ('up', 'r0'), ('wait-sync', 'r0', '--timeout', '60'), ('primary', 'r0')):
-        lab.run(node, 'blockrepadm', *words, timeout=90)
+    for words in (('down', 'r0'), ('up', 'r0'), ('wait-sync', 'r0', '--timeout', '300'), ('primary', 'r0')):
+        lab.run(node, 'blockrepadm', *words, timeout=400)
 
 
 def check(lab, options):
@@ -148,7 +148,7 @@ def check(lab, options):
         finally:
             load.give_up()
         promises += [(well, text) for _, text in load.promises]
-        lab.wait_healthy(60)
+        lab.wait_healthy()
         expect_both_alive(lab, f'another secret on {node}')
         expect(fences(lab, well) == before, f'another secret on {node}: a fence is in the history')
         check_promises(lab, node, directory, promises)

@@ -1,7 +1,8 @@
 """The device in bad days: daemons that die, leave and come back."""
 import subprocess
 
-from checks_use import expect, fio
+from checks_use import fio
+from verdicts import expect
 
 
 def write_for(pair, node, seconds, *options):
@@ -16,7 +17,7 @@ def secondary_killed_under_load(pair):
     load = write_for(pair, pair.a, 6)
     pair.run("sleep", "2")
     pair.b.kill()
-    expect(load.wait(60) == 0, "the writer on a saw an error")
+    expect(load.wait(300) == 0, "the writer on a saw an error")
     pair.b.start()
     pair.b.adm("up", "r0")
     pair.wait_synced()
@@ -29,7 +30,7 @@ def primary_killed_under_load(pair):
     load = write_for(pair, pair.a, 30)
     pair.run("sleep", "2")
     pair.a.kill()
-    load.wait(60)
+    load.wait(300)
     pair.b.adm("primary", "--force", "r0")
     pair.run("qemu-io", "-f", "raw", "-c", "write -P 9 60M 1M", "-c", "flush", pair.b.uri)
     pair.a.start()
@@ -48,7 +49,7 @@ def both_killed(pair):
     for node in pair.nodes:
         node.kill()
     for load in loads:
-        load.wait(60)
+        load.wait(300)
     for node in pair.nodes:
         node.start()
         node.adm("up", "r0")
@@ -80,11 +81,11 @@ def ended_while_in_use(pair):
     """SIGTERM with clients on both sides: they are hung up on, the peer goes on alone, nothing has to be copied in full."""
     pair.install()
     pair.both_primary()
-    load_a, load_b = write_for(pair, pair.a, 4), write_for(pair, pair.b, 4)
+    load_a, load_b = write_for(pair, pair.a, 600), write_for(pair, pair.b, 4)
     pair.run("sleep", "1")
     expect(pair.a.kill(15) == 0, "the exit status of an orderly end")
-    expect(load_a.wait(60) != 0, "the client of the ended daemon saw no error")
-    expect(load_b.wait(60) == 0, "the client of the other daemon saw an error")
+    expect(load_a.wait(300) != 0, "the client of the ended daemon saw no error")
+    expect(load_b.wait(300) == 0, "the client of the other daemon saw an error")
     expect("primary no" in pair.a.adm("dump-md", "r0").stdout, "the ended node does not look crashed")
     pair.a.start()
     pair.a.adm("up", "r0")
@@ -110,7 +111,7 @@ def a_wrong_secret(pair):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     pair.b.adm("up", "r0")
-    pair.a.adm("wait-connect", "r0", "--timeout", "5")
+    pair.a.adm("wait-connect", "r0", "--timeout", "300")
 
 
 def disk_lost_under_use(pair):

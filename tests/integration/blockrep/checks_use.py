@@ -3,12 +3,7 @@ import json
 import os
 import subprocess
 
-from pair import Broken
-
-
-def expect(condition, what):
-    if not condition:
-        raise Broken(what)
+from verdicts import expect, expect_safe
 
 
 def commands_say_what_is_wrong(pair):
@@ -95,8 +90,8 @@ def storm(pair, seconds):
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=pair.directory)
                for number, node in enumerate(pair.nodes)]
     for writer in writers:
-        _, errors = writer.communicate(timeout=60)
-        expect(writer.returncode == 0, f"fio: {errors.decode()}")
+        _, errors = writer.communicate(timeout=600)
+        expect_safe(writer.returncode == 0, f"fio: {errors.decode()}")
     expect(pair.a.state("cstate") == "Connected", "the link stayed up")
     pair.compare_replicas()
 

@@ -3,7 +3,8 @@ import os
 import subprocess
 import time
 
-from expectations import bmc, eventually, expect, members, pings
+from expectations import bmc, members, pings
+from verdicts import eventually, expect
 
 # Prints what happens to a TCP connection from b; "silent" is what a power cut looks like.
 LISTEN = '''
@@ -35,6 +36,11 @@ def beat(lab, node):
     return os.stat(path).st_mtime_ns if os.path.exists(path) else None
 
 
+def told_bmc(lab, node):
+    with open(os.path.join(lab.directory, node, 'log/power.log'), encoding='utf-8') as log:
+        return log.read().count('BMC told')
+
+
 def power_off_is_at_once_and_silent(lab):
     listener = lab.popen('a', '/usr/bin/python3', '-c', LISTEN, stdout=subprocess.PIPE)
     expect(listener.stdout.readline() == 'listening\n', 'a listens')
@@ -45,14 +51,14 @@ def power_off_is_at_once_and_silent(lab):
     lab.verb('power', 'b', 'off')
     last = beat(lab, 'b')
     expect(lab.verb('power', 'b', 'status') == 'off\n', 'status says off')
-    expect(speaker.wait(10) != 0 and stubborn.wait(10) != 0, 'exec into a node that dies must fail')
+    expect(speaker.wait(60) != 0 and stubborn.wait(60) != 0, 'exec into a node that dies must fail')
     expect(lab.run('b', 'true', check=False).returncode == 125, 'exec without power is 125')
     expect(listener.stdout.readline() == 'silent\n', 'a dying node said goodbye on the wire')
-    listener.wait(10)
+    listener.wait(60)
     expect(beat(lab, 'b') == last, 'something in b still works after off')
-    eventually(lambda: members(lab, 'a') == ['a'], 'corosync of a sees b gone', 10)
+    eventually(lambda: members(lab, 'a') == ['a'], 'corosync of a sees b gone')
     lab.verb('power', 'b', 'on')
-    lab.wait_healthy(20)
+    lab.wait_healthy()
 
 
 def node_shoots_node(lab):
@@ -60,16 +66,18 @@ def node_shoots_node(lab):
     expect(done.returncode == 0, f'ipmitool on b cannot switch a off: {done.stderr}')
     expect(lab.verb('power', 'a', 'status') == 'off\n', 'a is off')
     expect(bmc(lab, 'b', 'a', 'on').returncode == 0, 'ipmitool on b switches a on')
-    lab.wait_healthy(20)
+    lab.wait_healthy()
     expect(bmc(lab, 'b', 'a', 'reset').returncode == 0, 'ipmitool on b resets a')
-    lab.wait_healthy(20)
+    lab.wait_healthy()
 
 
 def crash_needs_no_bmc(lab):
-    lab.verb('bmc', 'b', 'hung')
-    started = time.monotonic()
+    asked = told_bmc(lab, 'b')
     lab.verb('crash', 'b')
-    expect(time.monotonic() - started < 3, 'crash must not wait for the BMC')
+    expect(told_bmc(lab, 'b') == asked, 'crash must not ask the BMC')
+    lab.verb('power', 'b', 'on')
+    lab.verb('bmc', 'b', 'hung')
+    lab.verb('crash', 'b')
     lab.verb('bmc', 'b', 'ok')
     expect(lab.verb('power', 'b', 'status') == 'off\n', 'b is off after a crash')
     lab.verb('power', 'b', 'on')
@@ -78,24 +86,25 @@ def crash_needs_no_bmc(lab):
 def cluster_link_cut(lab):
     lab.verb('link', 'cluster', 'cut')
     expect(not pings(lab, 'a', 'b-cluster'), 'the cluster network must be cut')
-    expect(pings(lab, 'a', 'b-replication') and pings(lab, 'a', 'bmc-b'), 'the other networks must work')
+    eventually(lambda: pings(lab, 'a', 'b-replication') and pings(lab, 'a', 'bmc-b'), 'the other networks must work')
     for node in ('a', 'b'):
         eventually(lambda node=node: members(lab, node) == [node], f'corosync of {node} is alone')
     expect(lab.status()['links']['cluster'] == 'cut', 'status tells of the cut')
     lab.verb('link', 'cluster', 'heal')
-    lab.wait_healthy(20)
-    expect(pings(lab, 'a', 'b-cluster'), 'healed')
+    lab.wait_healthy()
+    eventually(lambda: pings(lab, 'a', 'b-cluster'), 'healed')
 
 
 def replication_link_cut(lab):
     lab.verb('link', 'replication', 'cut')
-    expect(not pings(lab, 'a', 'b-replication') and pings(lab, 'a', 'b-cluster'), 'only replication must be cut')
+    expect(not pings(lab, 'a', 'b-replication'), 'replication must be cut')
+    eventually(lambda: pings(lab, 'a', 'b-cluster'), 'only replication must be cut')
     lab.verb('power', 'b', 'off')
     lab.verb('power', 'b', 'on')
-    lab.wait_healthy(20)
+    lab.wait_healthy()
     expect(not pings(lab, 'a', 'b-replication'), 'a cut must outlive a reboot')
     lab.verb('link', 'replication', 'heal')
-    expect(pings(lab, 'a', 'b-replication'), 'healed')
+    eventually(lambda: pings(lab, 'a', 'b-replication'), 'healed')
 
 
 def bmc_faults(lab):
@@ -105,12 +114,12 @@ def bmc_faults(lab):
     lab.verb('bmc', 'b', 'fail')
     expect(bmc(lab, 'a', 'b', 'off').returncode != 0, 'a failing BMC says so')
     expect(lab.verb('power', 'b', 'status') == 'on\n', 'and does nothing')
-    lab.verb('bmc', 'b', 'slow', '--seconds', '2')
+    lab.verb('bmc', 'b', 'slow', '--seconds', '10')
     started = time.monotonic()
     expect(bmc(lab, 'a', 'b', 'off').returncode == 0, 'a slow BMC says OK')
     expect(lab.verb('power', 'b', 'status') == 'on\n', 'before it is done')
     eventually(lambda: lab.verb('power', 'b', 'status') == 'off\n', 'a slow BMC acts in the end')
-    expect(time.monotonic() - started > 1.8, 'a slow BMC is slow')
+    expect(time.monotonic() - started > 9, 'a slow BMC is slow')
     lab.verb('bmc', 'b', 'hung')
     expect(bmc(lab, 'a', 'b', 'status').returncode != 0, 'a hung BMC does not answer')
     lab.verb('bmc', 'b', 'ok')

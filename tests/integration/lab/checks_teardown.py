@@ -6,7 +6,8 @@ import subprocess
 import time
 
 from demokit.lab_client import LAB, LabClient
-from expectations import eventually, expect, lab_verb, leftovers, processes_of
+from expectations import lab_verb, leftovers, processes_of
+from verdicts import eventually, expect
 
 STAGE = ('--stage', 'corosync')
 
@@ -25,16 +26,21 @@ def ends_clean(directory):
     expect(not left, f'left behind: {left}')
 
 
-def up_is_fast_and_down_is_clean(directory):
+def up_and_down_are_clean(directory):
     before = host_state()
     lab = LabClient(directory)
     started = time.monotonic()
     lab.up(*STAGE)
-    expect(time.monotonic() - started < 20, 'up must take less than 20 s')
+    took = time.monotonic() - started
     expect(host_state() == before, 'a lab shows on the host while it is up')
     ends_clean(directory)
     expect(host_state() == before, 'a lab that is down shows on the host')
     ends_clean(directory)
+    return f'up took {took:.1f} s'
+
+
+def all_on(lab):
+    return all(lab.verb('power', node, 'status') == 'on\n' for node in lab.status()['nodes'])
 
 
 def two_labs_do_not_meet(directory):
@@ -43,11 +49,13 @@ def two_labs_do_not_meet(directory):
         one.up(*STAGE)
         two.up(*STAGE, '--nodes', '3')
         one.verb('power', 'a', 'off')
-        expect(two.status()['healthy'], 'switching off in one lab harmed the other')
+        expect(all_on(two), 'switching off in one lab took the power of the other')
+        eventually(lambda: two.status()['healthy'], 'switching off in one lab harmed the other')
         expect(one.verb('power', 'b', 'status') == 'on\n', 'b of the first lab is on')
         let_the_world_die(one, two)
         one.down()
-        expect(two.status()['healthy'], 'ending one lab harmed the other')
+        expect(all_on(two), 'ending one lab took the power of the other')
+        eventually(lambda: two.status()['healthy'], 'ending one lab harmed the other')
         expect(len(two.status()['nodes']) == 3, 'three nodes')
     finally:
         ends_clean(directory)
@@ -140,4 +148,4 @@ def interrupted_up_is_cleared(directory):
     ends_clean(directory)
 
 
-CHECKS = [up_is_fast_and_down_is_clean, disks_fail_when_told, two_labs_do_not_meet, killed_parts_are_cleared, interrupted_up_is_cleared]
+CHECKS = [up_and_down_are_clean, disks_fail_when_told, two_labs_do_not_meet, killed_parts_are_cleared, interrupted_up_is_cleared]

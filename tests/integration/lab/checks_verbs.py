@@ -1,7 +1,8 @@
 """The contract of the verbs, in a lab that is up and healthy."""
 import os
 
-from expectations import Broken, expect, lab_verb, pings
+from expectations import lab_verb, pings
+from verdicts import Broken, eventually, expect
 
 
 def exec_is_transparent(lab):
@@ -18,7 +19,7 @@ def verbs_print_only_what_is_asked(lab):
         expect(lab.verb('device', node) == 'nbd+unix:///r0?socket=/run/blockrep/nbd.sock\n', 'device prints the NBD URI')
         expect(lab.verb('power', node, 'status') == 'on\n', 'power status prints on')
     expect(lab.verb('bmc', 'a', 'ok') == '' and lab.verb('link', 'all', 'heal') == '', 'changes print nothing')
-    expect(lab.status()['healthy'] is True, 'status --json knows healthy')
+    eventually(lambda: lab.status()['healthy'] is True, 'status --json knows healthy')
 
 
 def wrong_use_is_refused(lab):
@@ -46,7 +47,7 @@ def nodes_are_separate_machines(lab):
 
 def networks_are_three(lab):
     for name in ('b', 'b-cluster', 'b-replication', 'b-management', 'bmc-b', 'bmc-a'):
-        expect(pings(lab, 'a', name), f'a must reach {name}')
+        eventually(lambda name=name: pings(lab, 'a', name), f'a must reach {name}')
     addresses = lab.output('a', 'ip', '-br', '-4', 'addr')
     for network in ('cluster', 'replication', 'management'):
         expect(network in addresses, f'a has no interface {network}: {addresses}')

@@ -1,28 +1,11 @@
 """What all checks of the lab use."""
 import os
 import subprocess
-import time
 
 from demokit.lab_client import LAB
 
 
-class Broken(Exception):
-    """A promise was not kept; the text says which and what was seen."""
-
-
-def expect(holds, what):
-    if not holds:
-        raise Broken(what)
-
-
-def eventually(condition, what, seconds=10, pause=0.1):
-    until = time.monotonic() + seconds
-    while not condition():
-        expect(time.monotonic() < until, f'{what}: not within {seconds} s')
-        time.sleep(pause)
-
-
-def lab_verb(directory, *words, timeout=120):
+def lab_verb(directory, *words, timeout=300):
     """One verb; the completed process, whatever its exit status."""
     return subprocess.run([LAB, words[0], '--dir', directory, *words[1:]], capture_output=True, text=True,
                           timeout=timeout, check=False)
@@ -39,7 +22,7 @@ def pings(lab, node, name):
 def bmc(lab, node, of, *words):
     """ipmitool inside `node`, talking to the BMC of `of`."""
     return lab.run(node, 'ipmitool', '-I', 'lanplus', '-H', f'bmc-{of}', '-U', 'fence', '-f', f'/etc/cfs/bmc-{of}.password',
-                   '-C', '3', '-N', '1', '-R', '2', 'chassis', 'power', *words, check=False)
+                   '-C', '3', '-N', '2', '-R', '3', 'chassis', 'power', *words, check=False)
 
 
 def processes_of(directory):

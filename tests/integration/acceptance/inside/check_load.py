@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Reads what load.py was promised (its output on our standard input, the node's name in front of each line) and looks
-whether all of it is there. Prints what is missing; exit status 1 if anything is."""
+whether all of it is there. Prints what is missing; exit status 3 if anything is."""
 import os
 import sys
+
+MISSING = 3
 
 
 def whole_line(line, fragments):
@@ -18,23 +20,27 @@ def whole_line(line, fragments):
 def lines_of(directory, fragments):
     """The numbers per node of the whole lines of the shared log; torn lines end the check."""
     found = {}
-    with open(os.path.join(directory, 'shared-log'), 'rb') as file:
-        text = file.read()
+    text = content(os.path.join(directory, 'shared-log'))
     for line in text.split(b'\n')[:-1]:
         owner = whole_line(line, fragments)
         if owner is None:
             print('torn line', line[:80])
-            sys.exit(1)
+            sys.exit(MISSING)
         found.setdefault(owner[0], set()).add(owner[1])
     return found
 
 
-def right_file(path, number):
+def content(path):
+    """Nothing where there is no file."""
     try:
         with open(path, 'rb') as file:
-            text = file.read()
+            return file.read()
     except FileNotFoundError:
-        return False
+        return b''
+
+
+def right_file(path, number):
+    text = content(path)
     head = f'{number} '.encode()
     return text.startswith(head) and not text[len(head):].strip(b'y')
 
@@ -62,10 +68,8 @@ def main():
         if kind in ('file', 'kept') and not any(right_file(path, number) for path in paths):
             missing.append((node, kind, number))
     for (node, slot), number in slots.items():
-        with open(os.path.join(directory, node, 'big'), 'rb') as file:
-            file.seek(slot * 8192)
-            # A later write to the slot, also of a later run, may have reached the disk although nobody was told.
-            first = int.from_bytes(file.read(8), 'little')
+        # A later write to the slot, also of a later run, may have reached the disk although nobody was told.
+        first = int.from_bytes(content(os.path.join(directory, node, 'big'))[slot * 8192:slot * 8192 + 8], 'little')
         if first < number or first % 64 != slot:
             missing.append((node, 'slot', slot, number, first))
     for what in missing[:20]:
@@ -73,7 +77,7 @@ def main():
     if missing and fragments:
         print('torn when the disk was full:', *fragments[:20])
     print(f'{checked} promises checked, {len(missing)} broken')
-    sys.exit(1 if missing or not checked else 0)
+    sys.exit(MISSING if missing else 0 if checked else 1)
 
 
 if __name__ == '__main__':

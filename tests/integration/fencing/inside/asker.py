@@ -1,5 +1,6 @@
-"""Inside a node: a program that asks for fences, as blockrepd does. asker.py [NODEID LIFE [SECONDS-TO-WITHDRAWAL]]
-Prints every line of cfs-fenced with the seconds since boot in front; ends when its standard input ends."""
+"""Inside a node: a program that asks for fences, as blockrepd does. asker.py [NODEID LIFE]
+Prints every line of cfs-fenced with the seconds since boot in front; withdraws its order when it is told a line, ends when its
+standard input ends."""
 import json
 import select
 import socket
@@ -20,19 +21,17 @@ def main(arguments):
     victim = {'node': int(arguments[0]), 'incarnation': arguments[1]} if arguments else None
     if victim:
         send('fence', reason='a test', **victim)
-    withdraw_at = time.monotonic() + float(arguments[2]) if len(arguments) > 2 else None
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     poll.register(sys.stdin, select.POLLIN)
     received = b''
     while True:
-        wait = None if withdraw_at is None else max(0, withdraw_at - time.monotonic()) * 1000
-        ready = dict(poll.poll(wait))
+        ready = dict(poll.poll())
         if sys.stdin.fileno() in ready:
-            return
-        if connection.fileno() not in ready:
+            if not sys.stdin.readline():
+                return
             send('withdraw', **victim)
-            withdraw_at = None
+        if connection.fileno() not in ready:
             continue
         chunk = connection.recv(65536)
         if not chunk:
